@@ -1,0 +1,14 @@
+export { type BackoffPolicy, backoffMs } from './backoff.ts';
+export { PARENT_FD_VARIABLE, readStartDocument, watchParent } from './child-process.ts';
+export {
+  BugError,
+  ConfigError,
+  describeError,
+  type Fault,
+  KithError,
+  type KithErrorOptions,
+  PeerError,
+  SystemError,
+} from './errors.ts';
+export { createLogger, LOG_LEVELS, type Logger, type LogLevel } from './log.ts';
+export { monotonicMs, Timers } from './timers.ts';

@@ -1,0 +1,12 @@
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+
+export type { Logger } from 'pino';
+
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** A structured logger: one JSON object per line on standard output, which the supervisor collects. */
+export function createLogger(name: string, level: LogLevel, destination?: DestinationStream): Logger {
+  const options = { name, level, base: { name }, timestamp: stdTimeFunctions.isoTime };
+  return destination === undefined ? pino(options) : pino(options, destination);
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+// node-datachannel lives in one thread per process, so test files run in forked processes, never in worker threads.
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    include: [
+      'packages/*/src/**/*.test.ts',
+      '{controller,tincan,tap}/src/**/*.test.ts',
+      'test/fuzz/**/*.test.ts',
+    ],
+    testTimeout: 30_000,
+  },
+});
