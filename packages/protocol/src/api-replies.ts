@@ -1,0 +1,128 @@
+import { PeerError } from '@kith/base';
+import { z } from 'zod';
+
+/**
+ * What tincan sends: replies to calls and notifications to the callback endpoint. Field names are IPOP's where IPOP has the field;
+ * parsers ignore fields that they do not know, so that either side can grow.
+ */
+const callId = z.union([z.number(), z.string()]).optional();
+const count = z.number();
+
+const localState = z.object({
+  type: z.literal('local_state'),
+  id: callId,
+  _uid: z.string(),
+  _ip4: z.string(),
+  _ip6: z.string(),
+  _fpr: z.string(),
+  _mac: z.string(),
+  /** Ours: drawn at each start of tincan, so that a controller notices a restart. */
+  instance: z.string(),
+  version: z.string(),
+  interface: z.string(),
+  mtu: count,
+  tap: z.enum(['up', 'down']),
+  /** How many peer_state replies follow this one. */
+  peers: count,
+  counters: z.record(z.string(), count),
+});
+
+const connectionStats = z.object({
+  local_addr: z.string(),
+  rem_addr: z.string(),
+  local_type: z.enum(['local', 'stun', 'relay']),
+  rem_type: z.enum(['local', 'stun', 'relay']),
+  best_conn: z.boolean(),
+  writable: z.boolean(),
+  readable: z.boolean(),
+  timeout: z.boolean(),
+  new_conn: z.boolean(),
+  rtt: count,
+  sent_total_bytes: count,
+  sent_bytes_second: count,
+  recv_total_bytes: count,
+  recv_bytes_second: count,
+});
+export type ConnectionStats = z.output<typeof connectionStats>;
+
+const peerState = z.object({
+  type: z.literal('peer_state'),
+  id: callId,
+  uid: z.string(),
+  /** `online` when the peer was heard within the link's time-out; measured, never intended. */
+  status: z.enum(['online', 'offline']),
+  ip4: z.string().optional(),
+  ip6: z.string().optional(),
+  fpr: z.string().optional(),
+  /** Seconds since the link object was created, as IPOP counts. */
+  last_time: count.optional(),
+  security: z.enum(['dtls', 'none']).optional(),
+  stats: z.array(connectionStats).optional(),
+  /** Ours, from here on. */
+  attempt: count,
+  state: z.enum(['connecting', 'online']),
+  agreed: z.enum(['encrypted', 'plain']),
+  carrier: z.enum(['channel', 'direct']).nullable(),
+  path: z.string().nullable(),
+  rtt_ms: z.number().nullable(),
+  rx_bytes: count,
+  tx_bytes: count,
+  last_heard_ms: z.number().nullable(),
+  detail: z.string().nullable(),
+  counters: z.record(z.string(), count),
+});
+
+const conStat = z.object({
+  type: z.literal('con_stat'),
+  uid: z.string(),
+  data: z.enum(['online', 'offline', 'unknown']),
+  /** Ours: which attempt it speaks of, and why it ended. */
+  attempt: count,
+  reason: z.string().optional(),
+});
+
+/** Local candidates of a link for the controller to deliver; `data` is the fingerprint and the candidates, separated by spaces. */
+const conResp = z.object({
+  type: z.literal('con_resp'),
+  uid: z.string(),
+  data: z.string(),
+  attempt: count,
+  /** Ours: all candidates are known. */
+  complete: z.boolean(),
+});
+
+const ok = z.object({ type: z.literal('ok'), id: callId, m: z.string() });
+const echo = z.object({ type: z.literal('echo_request'), id: callId, msg: z.string() });
+const error = z.object({
+  type: z.literal('error'),
+  id: callId,
+  m: z.string().optional(),
+  error: z.string(),
+  code: z.string(),
+  field: z.string().optional(),
+});
+
+const apiReply = z.discriminatedUnion('type', [localState, peerState, conStat, conResp, ok, echo, error]);
+export type ApiReply = z.output<typeof apiReply>;
+export type LocalState = z.output<typeof localState>;
+export type PeerState = z.output<typeof peerState>;
+export type ConStat = z.output<typeof conStat>;
+export type ConResp = z.output<typeof conResp>;
+
+/** @throws PeerError API_REPLY_INVALID when the payload is no reply or notification of tincan's. */
+export function parseApiReply(payload: Uint8Array): ApiReply {
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8'));
+  } catch (cause) {
+    throw new PeerError('API_REPLY_INVALID', 'reply is not JSON', { cause });
+  }
+  const parsed = apiReply.safeParse(json);
+  if (!parsed.success)
+    throw new PeerError('API_REPLY_INVALID', `reply: ${parsed.error.issues[0]?.message ?? ''}`);
+  return parsed.data;
+}
+
+export function encodeApiReply(reply: ApiReply): Buffer {
+  return Buffer.from(JSON.stringify(reply));
+}

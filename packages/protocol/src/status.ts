@@ -1,0 +1,58 @@
+import { z } from 'zod';
+
+export const HUB_STATES = ['online', 'connecting', 'waiting', 'refused', 'conflict', 'stopped'] as const;
+export const LINK_STATES = ['online', 'connecting', 'offline', 'refused'] as const;
+
+const linkStatus = z.object({
+  /** Bare JID of the member, or the UID where no controller can say. */
+  name: z.string(),
+  uid: z.string(),
+  address: z.string().nullable(),
+  state: z.enum(LINK_STATES),
+  security: z.enum(['encrypted', 'plain']).nullable(),
+  /** Why the link has this security, in words. */
+  why: z.string().nullable(),
+  carrier: z.enum(['channel', 'direct']).nullable(),
+  path: z.string().nullable(),
+  rtt_ms: z.number().nullable(),
+  rx_bytes: z.number(),
+  tx_bytes: z.number(),
+  /** Milliseconds since the last message of the peer arrived. */
+  last_heard_ms: z.number().nullable(),
+  detail: z.string().nullable(),
+});
+export type LinkStatus = z.output<typeof linkStatus>;
+
+/** What `kith status --json` prints. Fields are added, never changed, while `schema` stays 1. */
+export const statusReport = z.object({
+  schema: z.literal(1),
+  network: z.string(),
+  node: z.object({
+    uid: z.string().nullable(),
+    jid: z.string(),
+    ip4: z.string().nullable(),
+    mac: z.string().nullable(),
+    controller_uptime_ms: z.number(),
+  }),
+  hub: z.object({
+    state: z.enum(HUB_STATES),
+    server: z.string(),
+    since_ms: z.number(),
+    detail: z.string().nullable(),
+    retry_in_ms: z.number().nullable(),
+  }),
+  tincan: z.object({ running: z.boolean(), detail: z.string().nullable() }),
+  tap: z
+    .object({
+      name: z.string(),
+      state: z.enum(['up', 'down']),
+      mtu: z.number(),
+      rx_frames: z.number(),
+      tx_frames: z.number(),
+      dropped: z.number(),
+    })
+    .nullable(),
+  links: z.array(linkStatus),
+  counters: z.record(z.string(), z.number()),
+});
+export type StatusReport = z.output<typeof statusReport>;
