@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { nextAggregate } from './aggregation.ts';
+import { DEAD_AFTER_MS, Liveness, PING_INTERVAL_MS } from './liveness.ts';
+
+test('pings are due once per interval and measure the round trip', () => {
+  const liveness = new Liveness(0);
+  const id = liveness.pingDue(0);
+  expect(id).toBeDefined();
+  expect(liveness.pingDue(PING_INTERVAL_MS - 1)).toBeUndefined();
+  liveness.pong(id ?? 0, 12);
+  expect(liveness.rtt).toBe(12);
+  expect(liveness.pingDue(PING_INTERVAL_MS)).toBeDefined();
+});
+
+test('a pong that nobody asked for measures nothing', () => {
+  const liveness = new Liveness(0);
+  liveness.pong(99, 5);
+  expect(liveness.rtt).toBeNull();
+});
+
+test('a peer is dead after the time-out of silence, and not before', () => {
+  const liveness = new Liveness(0);
+  liveness.heard(100);
+  expect(liveness.isDead(100 + DEAD_AFTER_MS)).toBe(false);
+  expect(liveness.isDead(101 + DEAD_AFTER_MS)).toBe(true);
+});
+
+test('aggregation falls to single frames under loss and grows back without', () => {
+  let size = 16_384;
+  for (let i = 0; i < 10; i++) size = nextAggregate(size, 20);
+  expect(size).toBe(0);
+  for (let i = 0; i < 10; i++) size = nextAggregate(size, 0);
+  expect(size).toBe(16_384);
+  expect(nextAggregate(4_096, 1)).toBe(4_096);
+});

@@ -1,0 +1,409 @@
+import { describeError, type Logger, Timers } from '@kith/base';
+import {
+  type Candidate,
+  type ControlMessage,
+  decodeControl,
+  encodeControl,
+  formatCandidate,
+  type Hello,
+  type IceServer,
+  MAX_CANDIDATES,
+  type PeerState,
+  type SecurityTerms,
+  sameTerms,
+  type Uid,
+} from '@kith/protocol';
+import { ChannelCarrier } from './channel/channel-carrier.ts';
+import { Liveness } from './channel/liveness.ts';
+import { PeerSession } from './channel/peer-session.ts';
+import type { IceCredentials } from './channel/session-description.ts';
+import type { Identity } from './identity.ts';
+import { type LinkReport, peerStateOf } from './peer-state.ts';
+
+/** Host candidates come within a millisecond of each other; this is how long the first waits for company before it is reported. */
+const CANDIDATE_BATCH_MS = 5;
+
+/**
+ * How long the DTLS client (the smaller UID) leaves the first connectivity checks to the server. libdatachannel drops a ClientHello
+ * that arrives before the receiver's own ICE is connected, and repeats it after one second (libdatachannel#1635). When the server
+ * checks first, it is connected first: two nodes on one machine took 1.0 s to connect in 4 of 10 tries without this, and in 1 of 16
+ * with it (0.15 s in the others). Where the server's checks cannot get through until ours have opened a NAT, this is the price.
+ */
+const SERVER_HEAD_START_MS = 100;
+
+/** A link that is not online by then has failed: ICE checks end after 39.5 s (libjuice), DTLS needs seconds more. */
+export const SETUP_TIMEOUT_MS = 60_000;
+
+/** Control messages per second that a peer may send: pings, credit for 2 Gbit/s and room; more is an attack on our memory. */
+const MAX_CONTROL_PER_SECOND = 2_000;
+
+/** What the node says about itself in hello. */
+export interface LocalNode {
+  identity: Identity;
+  ip4: string | null;
+  ip6: string | null;
+  maxFrameBytes: number;
+}
+
+export interface LinkParameters {
+  uid: Uid;
+  attempt: number;
+  encrypted: boolean;
+  security: { mine: SecurityTerms; theirs: SecurityTerms } | undefined;
+  iceServers: readonly IceServer[];
+}
+
+export interface LinkEvents {
+  /** More local candidates are known; `complete` when there will be no more. */
+  candidates(link: Link, complete: boolean): void;
+  online(link: Link, hello: Hello): void;
+  closed(link: Link, reason: string): void;
+  frame(link: Link, data: Uint8Array, offset: number, length: number): void;
+}
+
+/**
+ * The relation to one peer node: connecting → online → closed. It lives as long as one attempt; a new attempt is a new Link in the
+ * same slot.
+ */
+export class Link {
+  readonly uid: Uid;
+  /** Number by which the tap workers know the link. */
+  readonly slot: number;
+  readonly #node: LocalNode;
+  readonly #events: LinkEvents;
+  readonly #log: Logger;
+  readonly #timers = new Timers();
+  readonly #session: PeerSession;
+  readonly #carrier: ChannelCarrier;
+  readonly #liveness: Liveness;
+  readonly #createdAt: number;
+  readonly #localCandidates: Candidate[] = [];
+  readonly #remoteCandidates = new Set<string>();
+  /** The peer's candidates that ICE has not been given yet. */
+  #unchecked: Candidate[] = [];
+  #attempt: number;
+  #gathered = false;
+  #state: 'connecting' | 'online' | 'closed' = 'connecting';
+  #hello: Hello | undefined;
+  /** The peer's certificate, known once the link is bound. */
+  #fingerprint: string | undefined;
+  #security: LinkParameters['security'];
+  #encrypted: boolean;
+  #mismatch: string | null = null;
+  #controlCount = 0;
+  #controlSince: number;
+  #malformedControl = 0;
+  /** Set by the owner: something a person should know about this link, e.g. an address conflict. */
+  note: string | null = null;
+
+  constructor(
+    slot: number,
+    node: LocalNode,
+    parameters: LinkParameters,
+    portRange: readonly [number, number] | undefined,
+    log: Logger,
+    events: LinkEvents,
+    now: number,
+  ) {
+    this.slot = slot;
+    this.uid = parameters.uid;
+    this.#node = node;
+    this.#attempt = parameters.attempt;
+    this.#encrypted = parameters.encrypted;
+    this.#security = parameters.security;
+    this.#log = log;
+    this.#events = events;
+    this.#createdAt = now;
+    this.#controlSince = now;
+    this.#liveness = new Liveness(now);
+    this.#session = new PeerSession(
+      { identity: node.identity, peerUid: parameters.uid, iceServers: parameters.iceServers, portRange, log },
+      {
+        candidate: (candidate) => this.#localCandidate(candidate),
+        gathered: () => this.#candidatesComplete(),
+        open: () => this.#sendHello(),
+        control: (text) => this.#receiveControl(text, performance.now()),
+        frames: (message) => this.#receiveFrames(message, performance.now()),
+        writable: () => this.#carrier.flush(),
+        failed: (reason) => this.close(reason),
+      },
+    );
+    this.#carrier = new ChannelCarrier(this.#session, node.maxFrameBytes, {
+      frame: (data, offset, length) => this.#events.frame(this, data, offset, length),
+      sendCredit: (report) => this.#send({ t: 'credit', ...report }),
+      violation: (reason) => this.close(reason),
+    });
+  }
+
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  get state(): 'connecting' | 'online' | 'closed' {
+    return this.#state;
+  }
+
+  get isGathered(): boolean {
+    return this.#gathered;
+  }
+
+  /** Whether the peer's description has been applied; before that, the attempt may still be renumbered. */
+  get isBound(): boolean {
+    return this.#session.remote !== undefined;
+  }
+
+  get hello(): Hello | undefined {
+    return this.#hello;
+  }
+
+  /** Renumbers an unbound attempt: the peer is ahead in counting, and nothing of ours is lost by following. */
+  renumber(attempt: number): void {
+    this.#attempt = attempt;
+  }
+
+  /** What the controller knows about security now; it may come with the second of IPOP's two create_link calls. */
+  setSecurity(encrypted: boolean, security: LinkParameters['security']): void {
+    if (this.isBound) return;
+    this.#encrypted = encrypted;
+    this.#security = security ?? this.#security;
+  }
+
+  /** Local candidates so far in IPOP's form, separated by spaces. */
+  localCandidates(): string {
+    return this.#localCandidates.map(formatCandidate).join(' ');
+  }
+
+  /** Whether these credentials are those of the session that the link is bound to. */
+  isBoundTo(ice: IceCredentials): boolean {
+    return this.#session.remote?.ufrag === ice.ufrag && this.#session.remote.pwd === ice.pwd;
+  }
+
+  /**
+   * The peer's candidates, which carry its ICE credentials. The first call binds the link to the peer's session and its fingerprint;
+   * later ones add.
+   * Exceeding candidates are ignored: MAX_CANDIDATES bounds what ICE has to check.
+   */
+  addRemote(fingerprint: string, candidates: readonly Candidate[]): void {
+    const first = candidates[0];
+    if (first === undefined || this.#state === 'closed') return;
+    if (!this.isBound) {
+      this.#fingerprint = fingerprint;
+      this.#session.applyRemote(fingerprint, { ufrag: first.ufrag, pwd: first.pwd });
+      if (this.uid > this.#node.identity.uid) {
+        this.#timers.after('head start', SERVER_HEAD_START_MS, () => this.#checkCandidates());
+      }
+    }
+    for (const candidate of candidates) {
+      const key = formatCandidate(candidate);
+      if (this.#remoteCandidates.has(key) || this.#remoteCandidates.size >= MAX_CANDIDATES) continue;
+      this.#remoteCandidates.add(key);
+      this.#unchecked.push(candidate);
+    }
+    if (!this.#timers.has('head start')) this.#checkCandidates();
+  }
+
+  /** Queues a frame for the peer; dropped while the link is not online. */
+  enqueue(data: Uint8Array, offset: number, length: number): void {
+    this.#carrier.enqueue(data, offset, length);
+  }
+
+  flush(): void {
+    this.#carrier.flush();
+  }
+
+  /** To be called a few times per second. */
+  tick(now: number): void {
+    if (this.#state === 'connecting') {
+      if (now - this.#createdAt > SETUP_TIMEOUT_MS) this.close('not connected within 60 s');
+      return;
+    }
+    if (this.#state !== 'online') return;
+    if (this.#liveness.isDead(now)) {
+      this.close(`nothing heard for ${Math.round(this.#liveness.silence(now) / 1000)} s`);
+      return;
+    }
+    const ping = this.#liveness.pingDue(now);
+    if (ping !== undefined) this.#send({ t: 'ping', id: ping, sent: this.#carrier.sent });
+  }
+
+  report(now: number): LinkReport {
+    return {
+      uid: this.uid,
+      attempt: this.#attempt,
+      fingerprint: this.#fingerprint,
+      online: this.#state === 'online',
+      ageMs: now - this.#createdAt,
+      silenceMs: this.#hello === undefined ? null : this.#liveness.silence(now),
+      rttMs: this.#liveness.rtt,
+      ip4: this.#hello?.ip4 ?? null,
+      ip6: this.#hello?.ip6 ?? null,
+      agreed: this.#encrypted ? 'encrypted' : 'plain',
+      pair: this.#state === 'online' ? this.#session.selectedPair() : null,
+      rxBytes: this.#carrier.rxBytes,
+      txBytes: this.#carrier.txBytes,
+      detail: this.#mismatch ?? this.note,
+      counters: {
+        rx_frames: this.#carrier.rxFrames,
+        dropped_queue_full: this.#carrier.dropped,
+        malformed_frames: this.#carrier.malformed,
+        malformed_control: this.#malformedControl,
+        loss_per_mille: Math.round(this.#carrier.lossPerMille),
+      },
+    };
+  }
+
+  peerState(now: number, stats: boolean): PeerState {
+    return peerStateOf(this.report(now), stats);
+  }
+
+  /** Ends the link for good. Idempotent. */
+  close(reason: string): void {
+    if (this.#state === 'closed') return;
+    const wasOnline = this.#state === 'online';
+    this.#state = 'closed';
+    this.#timers.clearAll();
+    try {
+      if (wasOnline) this.#session.sendControl(encodeControl({ t: 'bye', reason: reason.slice(0, 200) }));
+      this.#session.close();
+    } catch (error) {
+      this.#log.warn({ err: error, peer: this.uid }, `closing a link: ${describeError(error)}`);
+    }
+    this.#events.closed(this, reason);
+  }
+
+  /** Hands the peer's candidates to ICE, which begins its checks. */
+  #checkCandidates(): void {
+    for (const candidate of this.#unchecked.splice(0)) {
+      try {
+        this.#session.addCandidate(candidate);
+      } catch (error) {
+        this.#log.warn({ peer: this.uid }, `ICE refuses a candidate: ${describeError(error)}`);
+      }
+    }
+  }
+
+  #localCandidate(candidate: Candidate): void {
+    if (this.#localCandidates.length >= MAX_CANDIDATES || this.#isOverlayAddress(candidate.ip)) return;
+    this.#localCandidates.push(candidate);
+    if (!this.#timers.has('candidates')) {
+      this.#timers.after('candidates', CANDIDATE_BATCH_MS, () =>
+        this.#events.candidates(this, this.#gathered),
+      );
+    }
+  }
+
+  #candidatesComplete(): void {
+    this.#gathered = true;
+    this.#timers.clear('candidates');
+    this.#events.candidates(this, true);
+  }
+
+  /** A link must not run through the overlay that it makes. */
+  #isOverlayAddress(ip: string): boolean {
+    return ip === this.#node.ip4 || ip === this.#node.ip6;
+  }
+
+  #sendHello(): void {
+    this.#send({
+      t: 'hello',
+      v: 1,
+      uid: this.#node.identity.uid,
+      attempt: this.#attempt,
+      ip4: this.#node.ip4,
+      ip6: this.#node.ip6,
+      security: this.#security?.mine ?? null,
+      heard: this.#security?.theirs ?? null,
+      features: [],
+    });
+  }
+
+  #send(message: ControlMessage): void {
+    this.#session.sendControl(encodeControl(message));
+  }
+
+  #receiveFrames(message: Uint8Array, now: number): void {
+    // Frames may overtake the hello on their own stream; who sent them is proved by DTLS, but their addresses are not bound yet.
+    if (this.#state !== 'online') return;
+    this.#liveness.heard(now);
+    this.#carrier.receive(message);
+  }
+
+  #receiveControl(text: string, now: number): void {
+    if (this.#isControlFlood(now)) {
+      this.close('the peer floods the control channel');
+      return;
+    }
+    let message: ControlMessage;
+    try {
+      message = decodeControl(text);
+    } catch (error) {
+      this.#malformedControl++;
+      this.#log.debug({ peer: this.uid }, describeError(error));
+      return;
+    }
+    this.#liveness.heard(now);
+    this.#handleControl(message, now);
+  }
+
+  #handleControl(message: ControlMessage, now: number): void {
+    switch (message.t) {
+      case 'hello':
+        this.#receiveHello(message);
+        break;
+      case 'ping':
+        this.#send({ t: 'pong', id: message.id });
+        this.#carrier.peerSent(message.sent);
+        break;
+      case 'pong':
+        this.#liveness.pong(message.id, now);
+        break;
+      case 'credit':
+        this.#carrier.credit(message);
+        break;
+      case 'bye':
+        this.close(`the peer said: ${message.reason}`);
+        break;
+    }
+  }
+
+  #receiveHello(hello: Hello): void {
+    if (this.#hello !== undefined) {
+      this.#malformedControl++;
+      return;
+    }
+    if (hello.uid !== this.uid || this.#session.remoteFingerprint !== this.#fingerprint) {
+      this.close('hello and certificate name different nodes');
+      return;
+    }
+    this.#hello = hello;
+    this.#mismatch = this.#termsMismatch(hello);
+    if (this.#mismatch !== null) {
+      // DESIGN §5: what XMPP brought differs from what DTLS proves, so somebody may be asking for plaintext on our behalf.
+      this.#encrypted = true;
+      this.#log.warn({ peer: this.uid }, this.#mismatch);
+    }
+    this.#state = 'online';
+    this.#events.online(this, hello);
+  }
+
+  #termsMismatch(hello: Hello): string | null {
+    if (this.#security === undefined || hello.security === null || hello.heard === null) return null;
+    const { mine, theirs } = this.#security;
+    if (!sameTerms(hello.security, theirs)) {
+      return "the peer's security groups arrived changed over XMPP; the link stays encrypted";
+    }
+    if (!sameTerms(hello.heard, mine)) {
+      return 'our security groups reached the peer changed over XMPP; the link stays encrypted';
+    }
+    return null;
+  }
+
+  #isControlFlood(now: number): boolean {
+    if (now - this.#controlSince >= 1_000) {
+      this.#controlSince = now;
+      this.#controlCount = 0;
+    }
+    this.#controlCount++;
+    return this.#controlCount > MAX_CONTROL_PER_SECOND;
+  }
+}

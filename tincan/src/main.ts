@@ -1,0 +1,73 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createLogger, describeError, type Logger, readStartDocument, watchParent } from '@kith/base';
+import { parseTincanStart, type TincanStart } from '@kith/config';
+import { ensureApiSecret } from './api-secret.ts';
+import { ApiServer } from './api-server.ts';
+import { loadIdentity } from './identity.ts';
+import { Tincan } from './tincan.ts';
+import { VERSION } from './version.ts';
+
+/** Exit codes: the supervisor restarts on either, but the log says which it was. */
+const EXIT_FAILED = 1;
+
+async function run(start: TincanStart, log: Logger): Promise<void> {
+  await mkdir(start.state_dir, { recursive: true, mode: 0o755 });
+  const identity = await loadIdentity(join(start.state_dir, 'identity.pem'));
+  const secret = await ensureApiSecret(join(start.runtime_dir, 'api.secret'), start.secret_owner);
+
+  let ending = false;
+  const end = (code: number): void => {
+    if (ending) return;
+    ending = true;
+    const finish = async () => {
+      await tincan.close();
+      await server.close();
+    };
+    finish()
+      .catch((error: unknown) => log.error({ err: error }, `ending: ${describeError(error)}`))
+      .finally(() => process.exit(code));
+  };
+  const tincan: Tincan = new Tincan({
+    identity,
+    interface: start.interface,
+    mtu: start.mtu,
+    portRange: start.port_range,
+    version: VERSION,
+    log,
+    notify: (to, message) => server.notify(to, message),
+    fatal: (error) => {
+      log.error({ err: error }, `the TAP device failed: ${describeError(error)}`);
+      end(EXIT_FAILED);
+    },
+  });
+  const server = await ApiServer.listen(
+    start.api_port,
+    secret,
+    (call, caller) => tincan.handle(call, caller),
+    log,
+  );
+  process.on('SIGTERM', () => end(0));
+  process.on('SIGINT', () => end(0));
+  watchParent(() => {
+    log.warn('the supervisor is gone');
+    end(0);
+  });
+  log.info({ uid: identity.uid, port: start.api_port, version: VERSION }, 'tincan ready');
+}
+
+async function main(): Promise<void> {
+  let log = createLogger('tincan', 'info');
+  try {
+    const start = parseTincanStart(await readStartDocument());
+    log = createLogger('tincan', start.log_level);
+    await run(start, log);
+  } catch (error) {
+    log.error({ err: error }, describeError(error));
+    process.exitCode = EXIT_FAILED;
+    // node-datachannel's threads and a half-opened socket would keep the process alive.
+    process.exit();
+  }
+}
+
+await main();

@@ -1,0 +1,79 @@
+import type { ConnectionStats, PeerState, Uid } from '@kith/protocol';
+import type { CandidateType, SelectedPair } from './channel/peer-session.ts';
+
+/** What a link measured about itself. Times in milliseconds. */
+export interface LinkReport {
+  uid: Uid;
+  attempt: number;
+  fingerprint: string | undefined;
+  online: boolean;
+  ageMs: number;
+  silenceMs: number | null;
+  rttMs: number | null;
+  ip4: string | null;
+  ip6: string | null;
+  agreed: 'encrypted' | 'plain';
+  pair: SelectedPair | null;
+  rxBytes: number;
+  txBytes: number;
+  detail: string | null;
+  counters: Record<string, number>;
+}
+
+const TYPE_WORDS: Record<CandidateType, string> = { local: 'host', stun: 'mapped', relay: 'relay' };
+
+/** The API's peer_state of a link: IPOP's fields first, then ours. */
+export function peerStateOf(report: LinkReport, stats: boolean): PeerState {
+  const { pair } = report;
+  return {
+    type: 'peer_state',
+    uid: report.uid,
+    status: report.online ? 'online' : 'offline',
+    ...(report.fingerprint === undefined ? {} : { fpr: report.fingerprint }),
+    last_time: Math.floor(report.ageMs / 1000),
+    ...(report.ip4 === null ? {} : { ip4: report.ip4 }),
+    ...(report.ip6 === null ? {} : { ip6: report.ip6 }),
+    // The channel carrier is DTLS whatever the ends agreed for the direct one.
+    ...(report.online ? { security: 'dtls' as const } : {}),
+    ...(report.online && stats && pair !== null ? { stats: [connectionStats(report, pair)] } : {}),
+    attempt: report.attempt,
+    state: report.online ? 'online' : 'connecting',
+    agreed: report.agreed,
+    carrier: report.online ? 'channel' : null,
+    path: pair === null ? null : pathWords(pair),
+    rtt_ms: report.rttMs,
+    rx_bytes: report.rxBytes,
+    tx_bytes: report.txBytes,
+    last_heard_ms: report.silenceMs,
+    detail: report.detail,
+    counters: report.counters,
+  };
+}
+
+/** e.g. `host 10.0.0.2:40001`, or `relay 198.51.100.1:3478 (ours)`. */
+function pathWords(pair: SelectedPair): string {
+  if (pair.remoteType === 'relay') return `relay ${pair.remote}`;
+  if (pair.localType === 'relay') return `relay ${pair.local} to ${pair.remote}`;
+  return `${TYPE_WORDS[pair.remoteType]} ${pair.remote}`;
+}
+
+function connectionStats(report: LinkReport, pair: SelectedPair): ConnectionStats {
+  const seconds = Math.max(1, report.ageMs / 1000);
+  return {
+    local_addr: pair.local,
+    rem_addr: pair.remote,
+    local_type: pair.localType,
+    rem_type: pair.remoteType,
+    best_conn: true,
+    writable: true,
+    readable: true,
+    timeout: false,
+    new_conn: false,
+    rtt: Math.round(report.rttMs ?? 0),
+    sent_total_bytes: report.txBytes,
+    // Over the link's life: IPOP's field without a clock of its own.
+    sent_bytes_second: Math.round(report.txBytes / seconds),
+    recv_total_bytes: report.rxBytes,
+    recv_bytes_second: Math.round(report.rxBytes / seconds),
+  };
+}
