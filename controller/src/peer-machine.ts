@@ -1,0 +1,312 @@
+import { type BackoffPolicy, backoffMs } from '@kith/base';
+import {
+  decideSecurity,
+  MAX_ATTEMPT,
+  parseCandidates,
+  type SecurityTerms,
+  type Signal,
+  type SignalType,
+  type Uid,
+} from '@kith/protocol';
+
+/** How long one attempt may take. Slow TURN allocations and a lost DTLS flight or two fit; beyond it a fresh attempt does better. */
+export const ATTEMPT_TIMEOUT_MS = 15_000;
+
+/** Retries of a peer that cannot be reached. */
+export const RETRY: BackoffPolicy = { firstMs: 500, maxMs: 60_000 };
+
+/** A link that lived this long was good: its loss is news, and the next attempt starts at once. */
+const STABLE_AFTER_MS = 10_000;
+
+/** A local description comes within milliseconds; when none did, the notification was lost and is asked for again. */
+const DESCRIPTION_RETRY_MS = 1_000;
+
+/** What the machine wants done. The shell does it in order. */
+export type PeerAction =
+  | { do: 'create-link'; uid: Uid; attempt: number; remote: RemoteEnd | undefined }
+  | { do: 'trim-link'; uid: Uid; reason: string }
+  | { do: 'send'; uid: Uid; type: SignalType; attempt: number; cas: string };
+
+export interface RemoteEnd {
+  fpr: string;
+  cas: string;
+  encrypted: boolean;
+  terms: SecurityTerms;
+}
+
+export type PeerState =
+  /** Nothing to do: the node is not there. */
+  | { is: 'idle' }
+  | { is: 'connecting'; since: number }
+  | { is: 'online'; since: number }
+  /** The last attempt failed; the next one starts at `until`. */
+  | { is: 'waiting'; until: number; reason: string }
+  | { is: 'refused'; reason: string };
+
+/**
+ * The life of the link to one peer node, as the controller sees it. Pure: time comes in, actions go out.
+ *
+ * There is no offerer. Both ends number their attempts; the higher number wins on both. An end whose attempt is not yet bound to a
+ * session of the peer follows a higher number without losing anything; one that is bound starts over under the new number. So two
+ * simultaneous starts, a restart of either end and a loss of either's memory all end in one common attempt.
+ */
+export class PeerMachine {
+  readonly uid: Uid;
+  readonly #mine: SecurityTerms;
+  readonly #random: () => number;
+  #state: PeerState = { is: 'idle' };
+  #attempt = 0;
+  #failures = 0;
+  /** The peer's controller is reachable through the hub. */
+  #present = false;
+  /** Attempt number under which tincan's present link object was made; descriptions of earlier objects are stale. */
+  #bornAt = 0;
+  #cas: string | undefined;
+  #askedAt = 0;
+  /** ICE user fragment of the peer's session that the attempt is bound to; null: bound, but by an earlier controller. */
+  #boundTo: string | null | undefined;
+  #why = '';
+
+  constructor(uid: Uid, mine: SecurityTerms, random: () => number = Math.random) {
+    this.uid = uid;
+    this.#mine = mine;
+    this.#random = random;
+  }
+
+  get state(): PeerState {
+    return this.#state;
+  }
+
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  get isPresent(): boolean {
+    return this.#present;
+  }
+
+  /** Why the link has the security that it has, in words. */
+  get why(): string {
+    return this.#why;
+  }
+
+  /** A controller restarted beside a running tincan: this link is there already. Its cut-off beginnings are not worth adopting. */
+  adopt(attempt: number, online: boolean, now: number): PeerAction[] {
+    this.#attempt = attempt;
+    if (!online) return [this.#trim('begun by an earlier controller')];
+    this.#bornAt = attempt;
+    this.#boundTo = null;
+    this.#state = { is: 'online', since: now };
+    return [];
+  }
+
+  /** The node's presence came. */
+  present(now: number): PeerAction[] {
+    const wasPresent = this.#present;
+    this.#present = true;
+    if (this.#state.is === 'idle') return this.#start(now);
+    // Fresh presence after absence is a better time to try than a clock.
+    if (!wasPresent && (this.#state.is === 'waiting' || this.#state.is === 'refused'))
+      return this.#start(now);
+    return [];
+  }
+
+  /** The node's presence went, or the hub did. A running link is not touched: its life is measured, not announced. */
+  absent(): void {
+    this.#present = false;
+    if (this.#state.is === 'waiting' || this.#state.is === 'refused') this.#state = { is: 'idle' };
+  }
+
+  /** Local candidates of the link are known (tincan's con_resp notification). */
+  described(attempt: number, cas: string): PeerAction[] {
+    if (this.#state.is !== 'connecting' && this.#state.is !== 'online') return [];
+    if (attempt < this.#bornAt || attempt > this.#attempt || cas === '' || cas === this.#cas) return [];
+    const first = this.#cas === undefined;
+    this.#cas = cas;
+    return [this.#description(first && this.#boundTo === undefined ? 'con_req' : 'con_resp')];
+  }
+
+  /** A con_req or con_resp of the peer, already checked to be this node's. Returns undefined when the link is refused. */
+  signal(type: SignalType, signal: Signal, now: number): PeerAction[] | undefined {
+    const decision = decideSecurity(this.#mine, signal.security);
+    if (decision.security === 'refused') {
+      const trim = this.#isLinked() ? [this.#trim(decision.why)] : [];
+      this.#state = { is: 'refused', reason: decision.why };
+      // Nothing but the refusal goes to the peer; its own controller comes to the same result.
+      return trim.length > 0 ? trim : undefined;
+    }
+    const remote: RemoteEnd = {
+      fpr: signal.fpr,
+      cas: signal.cas,
+      encrypted: decision.security === 'encrypted',
+      terms: signal.security,
+    };
+    const ufrag = parseCandidates(signal.cas)[0]?.ufrag;
+    if (ufrag === undefined) return [];
+    this.#why = decision.why;
+    if (!this.#isLinked())
+      return type === 'con_req' ? this.#startFrom(signal.attempt, remote, ufrag, now) : [];
+    if (signal.attempt > this.#attempt) return this.#follow(signal.attempt, remote, ufrag, now);
+    if (signal.attempt < this.#attempt) return this.#lag(type, ufrag, now);
+    if (this.#boundTo === undefined) return this.#bind(type, remote, ufrag);
+    if (this.#boundTo === null || this.#boundTo === ufrag) {
+      this.#boundTo = ufrag;
+      const add = this.#createLink(remote);
+      // A repeated con_req means that the peer has nothing of ours.
+      return type === 'con_req' && this.#cas !== undefined ? [add, this.#description('con_resp')] : [add];
+    }
+    // The same number, another session: the peer has lost its memory.
+    return this.#start(now);
+  }
+
+  /** tincan says that the attempt is bound to another session of the peer than the one last signalled. */
+  taken(attempt: number, now: number): PeerAction[] {
+    return attempt === this.#attempt && this.#isLinked() ? this.#start(now) : [];
+  }
+
+  online(attempt: number, now: number): void {
+    if (attempt !== this.#attempt || this.#state.is !== 'connecting') return;
+    this.#state = { is: 'online', since: now };
+  }
+
+  offline(attempt: number, reason: string, now: number): PeerAction[] {
+    if (attempt !== this.#attempt || !this.#isLinked()) return [];
+    const wasStable = this.#state.is === 'online' && now - this.#state.since >= STABLE_AFTER_MS;
+    if (wasStable) this.#failures = 0;
+    if (wasStable && this.#present) return this.#start(now);
+    return this.#fail(reason, now, []);
+  }
+
+  /** A signal of the given attempt could not be delivered. */
+  undelivered(attempt: number, reason: string, now: number): PeerAction[] {
+    if (attempt !== this.#attempt || this.#state.is !== 'connecting') return [];
+    // When bound, the link may come up without it.
+    if (this.#boundTo !== undefined) return [];
+    return this.#fail(reason, now, [this.#trim(reason)]);
+  }
+
+  /** The peer answered that it will not have this link. It is asked again when its presence comes anew. */
+  refusedByPeer(attempt: number, reason: string): PeerAction[] {
+    if (attempt !== this.#attempt || this.#state.is !== 'connecting') return [];
+    this.#state = { is: 'refused', reason };
+    return [this.#trim(reason)];
+  }
+
+  /** tincan was restarted and knows no link any more. */
+  tincanRestarted(now: number): PeerAction[] {
+    if (!this.#isLinked()) return [];
+    if (!this.#present) {
+      this.#state = { is: 'idle' };
+      return [];
+    }
+    return this.#start(now);
+  }
+
+  tick(now: number): PeerAction[] {
+    const state = this.#state;
+    if (state.is === 'waiting' && now >= state.until) return this.#start(now);
+    if (state.is !== 'connecting') return [];
+    if (now - state.since >= ATTEMPT_TIMEOUT_MS) {
+      const reason =
+        this.#boundTo === undefined ? 'the peer did not answer' : 'no path to the peer was found within 15 s';
+      return this.#fail(reason, now, [this.#trim(reason)]);
+    }
+    if (this.#cas === undefined && now - this.#askedAt >= DESCRIPTION_RETRY_MS) {
+      this.#askedAt = now;
+      return [this.#createLink(undefined)];
+    }
+    return [];
+  }
+
+  /** When `tick` has something to do next; Infinity: never. */
+  nextDeadline(): number {
+    const state = this.#state;
+    if (state.is === 'waiting') return state.until;
+    if (state.is !== 'connecting') return Number.POSITIVE_INFINITY;
+    const timeout = state.since + ATTEMPT_TIMEOUT_MS;
+    return this.#cas === undefined ? Math.min(timeout, this.#askedAt + DESCRIPTION_RETRY_MS) : timeout;
+  }
+
+  /** The member was removed: whatever there is ends now. */
+  revoke(reason: string): PeerAction[] {
+    const actions = this.#isLinked() ? [this.#trim(reason)] : [];
+    this.#state = { is: 'idle' };
+    this.#present = false;
+    return actions;
+  }
+
+  #isLinked(): boolean {
+    return this.#state.is === 'connecting' || this.#state.is === 'online';
+  }
+
+  /** A fresh attempt, not bound to any session of the peer. */
+  #start(now: number): PeerAction[] {
+    if (this.#attempt >= MAX_ATTEMPT) {
+      this.#state = { is: 'refused', reason: 'the peer used up all attempt numbers' };
+      return [];
+    }
+    this.#begin(this.#attempt + 1, now);
+    return [this.#createLink(undefined)];
+  }
+
+  #begin(attempt: number, now: number): void {
+    this.#attempt = attempt;
+    this.#bornAt = attempt;
+    this.#boundTo = undefined;
+    this.#cas = undefined;
+    this.#askedAt = now;
+    this.#state = { is: 'connecting', since: now };
+  }
+
+  /** The peer asks while there is no link: take part in its attempt, unless we have counted further already. */
+  #startFrom(attempt: number, remote: RemoteEnd, ufrag: string, now: number): PeerAction[] {
+    if (attempt <= this.#attempt) return this.#start(now);
+    this.#begin(attempt, now);
+    this.#boundTo = ufrag;
+    return [this.#createLink(remote)];
+  }
+
+  /** The peer counts higher. */
+  #follow(attempt: number, remote: RemoteEnd, ufrag: string, now: number): PeerAction[] {
+    if (this.#boundTo !== undefined) {
+      this.#begin(attempt, now);
+      this.#boundTo = ufrag;
+      return [this.#createLink(remote)];
+    }
+    this.#attempt = attempt;
+    return this.#bind('con_req', remote, ufrag);
+  }
+
+  /** The peer counts lower: either our messages crossed, or it was restarted. */
+  #lag(type: SignalType, ufrag: string, now: number): PeerAction[] {
+    if (type === 'con_resp' || ufrag === this.#boundTo) return [];
+    if (this.#boundTo !== undefined) return this.#start(now);
+    return this.#cas === undefined ? [] : [this.#description('con_resp')];
+  }
+
+  #bind(type: SignalType, remote: RemoteEnd, ufrag: string): PeerAction[] {
+    this.#boundTo = ufrag;
+    const bind = this.#createLink(remote);
+    return type === 'con_req' && this.#cas !== undefined ? [bind, this.#description('con_resp')] : [bind];
+  }
+
+  #fail(reason: string, now: number, actions: PeerAction[]): PeerAction[] {
+    this.#failures++;
+    this.#state = this.#present
+      ? { is: 'waiting', until: now + backoffMs(RETRY, this.#failures, this.#random), reason }
+      : { is: 'idle' };
+    return actions;
+  }
+
+  #createLink(remote: RemoteEnd | undefined): PeerAction {
+    return { do: 'create-link', uid: this.uid, attempt: this.#attempt, remote };
+  }
+
+  #trim(reason: string): PeerAction {
+    return { do: 'trim-link', uid: this.uid, reason };
+  }
+
+  #description(type: SignalType): PeerAction {
+    return { do: 'send', uid: this.uid, type, attempt: this.#attempt, cas: this.#cas ?? '' };
+  }
+}

@@ -1,0 +1,133 @@
+import type { KithConfig } from '@kith/config';
+import type { LinkStatus, LocalState, PeerState, StatusReport, Uid } from '@kith/protocol';
+import type { PeerState as MachineState } from './peer-machine.ts';
+import type { HubState } from './xmpp/index.ts';
+
+/** What the controller knows of one peer node. */
+export interface PeerView {
+  uid: Uid;
+  member: string;
+  present: boolean;
+  state: MachineState;
+  why: string;
+}
+
+export interface StatusInput {
+  config: KithConfig;
+  /** Milliseconds, monotonic. */
+  now: number;
+  startedAt: number;
+  hub: HubState | undefined;
+  /** Why tincan cannot be used, or null. */
+  tincanProblem: string | null;
+  local: LocalState | undefined;
+  /** tincan's measurements, taken just now. */
+  measured: readonly PeerState[];
+  peers: readonly PeerView[];
+  /** Bare JIDs of members to be shown even when none of their nodes was ever seen. */
+  members: readonly string[];
+  counters: Record<string, number>;
+}
+
+/** Pure: puts what was measured before what was intended. */
+export function buildStatus(input: StatusInput): StatusReport {
+  const { config, local, hub, now } = input;
+  const measured = new Map(input.measured.map((state) => [state.uid, state]));
+  const links = input.peers.map((peer) => linkStatus(peer, measured.get(peer.uid), now));
+  const shown = new Set(input.peers.map((peer) => peer.member));
+  const absent = input.members.filter((member) => !shown.has(member)).map(absentMember);
+  return {
+    schema: 1,
+    network: config.name,
+    node: {
+      uid: local?._uid ?? null,
+      jid: config.xmpp.jid,
+      ip4: local?._ip4 ? local._ip4 : null,
+      mac: local?._mac ?? null,
+      controller_uptime_ms: Math.round(now - input.startedAt),
+    },
+    hub: {
+      state: hub?.state ?? 'stopped',
+      server: config.xmpp.server,
+      since_ms: hub === undefined ? 0 : Math.max(0, Math.round(now - hub.since)),
+      detail: hub === undefined ? 'waits for tincan, whose certificate names this node' : hub.detail,
+      retry_in_ms: hub?.retryInMs ?? null,
+    },
+    tincan: { running: input.tincanProblem === null, detail: input.tincanProblem },
+    tap:
+      local === undefined
+        ? null
+        : {
+            name: local.interface,
+            state: input.tincanProblem === null ? local.tap : 'down',
+            mtu: local.mtu,
+            rx_frames: local.counters.tap_rx_frames ?? 0,
+            tx_frames: local.counters.tap_tx_frames ?? 0,
+            dropped: droppedFrames(local.counters),
+          },
+    links: [...links, ...absent].sort((a, b) => a.name.localeCompare(b.name) || a.uid.localeCompare(b.uid)),
+    counters: input.counters,
+  };
+}
+
+function linkStatus(peer: PeerView, measured: PeerState | undefined, now: number): LinkStatus {
+  const online = measured?.status === 'online';
+  return {
+    name: peer.member,
+    uid: peer.uid,
+    address: measured?.ip4 ?? null,
+    state: online ? 'online' : stateWord(peer),
+    // A channel's payload is DTLS whatever the ends agreed; `plain` begins with the direct carrier.
+    security: online ? (measured.security === 'none' ? 'plain' : 'encrypted') : null,
+    why: online && peer.why !== '' ? peer.why : null,
+    carrier: measured?.carrier ?? null,
+    path: measured?.path ?? null,
+    rtt_ms: measured?.rtt_ms ?? null,
+    rx_bytes: measured?.rx_bytes ?? 0,
+    tx_bytes: measured?.tx_bytes ?? 0,
+    last_heard_ms: measured?.last_heard_ms ?? null,
+    detail: measured?.detail ?? detail(peer, now),
+  };
+}
+
+function stateWord({ state, present }: PeerView): LinkStatus['state'] {
+  if (state.is === 'refused') return 'refused';
+  return present || state.is === 'connecting' ? 'connecting' : 'offline';
+}
+
+function detail({ state }: PeerView, now: number): string | null {
+  switch (state.is) {
+    case 'refused':
+      return state.reason;
+    case 'waiting':
+      return `${state.reason}; next try in ${Math.max(0, Math.ceil((state.until - now) / 1000))} s`;
+    case 'connecting':
+      return `trying for ${Math.round((now - state.since) / 1000)} s`;
+    default:
+      return null;
+  }
+}
+
+function absentMember(name: string): LinkStatus {
+  return {
+    name,
+    uid: '',
+    address: null,
+    state: 'offline',
+    security: null,
+    why: null,
+    carrier: null,
+    path: null,
+    rtt_ms: null,
+    rx_bytes: 0,
+    tx_bytes: 0,
+    last_heard_ms: null,
+    detail: 'none of its nodes was seen yet',
+  };
+}
+
+function droppedFrames(counters: Record<string, number>): number {
+  return Object.entries(counters)
+    .filter(([name]) => name.startsWith('dropped_'))
+    .reduce((sum, [, count]) => sum + count, 0);
+}

@@ -1,0 +1,83 @@
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { describeError, type Logger, SystemError, Timers } from '@kith/base';
+import type { StatusReport } from '@kith/protocol';
+
+/** A question is one short line; whoever sends more is cut off. */
+const MAX_QUESTION_CHARS = 1_024;
+
+/** Whoever has not asked by then is cut off. */
+const ASK_WITHIN_MS = 5_000;
+
+/** People and scripts that look at the same time. */
+const MAX_CLIENTS = 32;
+
+/** Answers `{"m":"status"}` on a unix stream socket, one line of JSON per question, then closes. */
+export class StatusServer {
+  readonly #server: Server;
+  readonly #timers = new Timers();
+  #nextClient = 1;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** @throws SystemError STATUS_SOCKET. */
+  static async listen(path: string, status: () => Promise<StatusReport>, log: Logger): Promise<StatusServer> {
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await rm(path, { force: true });
+    } catch (cause) {
+      throw new SystemError('STATUS_SOCKET', `cannot prepare ${path}`, { cause });
+    }
+    const server = createServer();
+    const self = new StatusServer(server);
+    server.maxConnections = MAX_CLIENTS;
+    server.on('connection', (socket) => self.#serve(socket, status, log));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (cause) =>
+        reject(new SystemError('STATUS_SOCKET', `cannot listen on ${path}`, { cause })),
+      );
+      server.listen(path, resolve);
+    });
+    // The directory keeps others out already; this says it again where the umask does not.
+    await chmod(path, 0o600);
+    return self;
+  }
+
+  close(): void {
+    this.#timers.clearAll();
+    this.#server.close();
+  }
+
+  #serve(socket: Socket, status: () => Promise<StatusReport>, log: Logger): void {
+    const timer = `client ${this.#nextClient++}`;
+    let question = '';
+    this.#timers.after(timer, ASK_WITHIN_MS, () => socket.destroy());
+    socket.setEncoding('utf8');
+    socket.on('error', (error) => log.debug(`status client: ${error.message}`));
+    socket.on('close', () => this.#timers.clear(timer));
+    socket.on('data', (text) => {
+      question += text;
+      const end = question.indexOf('\n');
+      if (question.length > MAX_QUESTION_CHARS) socket.destroy();
+      else if (end >= 0) {
+        socket.removeAllListeners('data');
+        void answer(question.slice(0, end), status).then((line) => socket.end(`${line}\n`));
+      }
+    });
+  }
+}
+
+async function answer(question: string, status: () => Promise<StatusReport>): Promise<string> {
+  try {
+    const asked: unknown = JSON.parse(question);
+    if (typeof asked === 'object' && asked !== null && 'm' in asked && asked.m === 'status') {
+      return JSON.stringify(await status());
+    }
+    return JSON.stringify({ error: 'm: must be "status"', code: 'STATUS_QUESTION', field: 'm' });
+  } catch (error) {
+    return JSON.stringify({ error: describeError(error), code: 'STATUS_QUESTION' });
+  }
+}
