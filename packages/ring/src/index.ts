@@ -1,0 +1,3 @@
+export { RingConsumer } from './consumer.ts';
+export { createRing, type RingMemory } from './layout.ts';
+export { RingProducer } from './producer.ts';
