@@ -1,0 +1,58 @@
+import { closeSync, constants, fchmodSync, fchownSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { describeError, SystemError } from '@kith/base';
+import type { KithConfig, Owner } from '@kith/config';
+
+const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const WRITABLE_BY_OTHERS = 0o022;
+
+/**
+ * Makes the directories of a network: state and runtime directory for root (0755, all may pass), in each a `controller` for the
+ * controller's user alone (0700). Throws SystemError DIRECTORY.
+ */
+export function makeDirectories(
+  { process: { state_dir, runtime_dir } }: KithConfig,
+  controller: Owner,
+): void {
+  for (const directory of [state_dir, runtime_dir]) {
+    makeForRoot(directory);
+    makeFor(controller, join(directory, 'controller'));
+  }
+}
+
+/**
+ * Root keeps its key and its sockets here, so nobody else may be able to put something in their place. A directory that is there
+ * already is judged, not changed: it may be one that others need as it is.
+ */
+function makeForRoot(path: string): void {
+  opened(path, 0o755, (fd) => {
+    const { uid, mode } = fstatSync(fd);
+    if (uid !== process.geteuid?.() || (mode & WRITABLE_BY_OTHERS) !== 0) {
+      throw new Error(`others may write there; mend it with: chown root ${path} && chmod 755 ${path}`);
+    }
+  });
+}
+
+function makeFor({ uid, gid }: Owner, path: string): void {
+  opened(path, 0o700, (fd) => {
+    fchownSync(fd, uid, gid);
+    fchmodSync(fd, 0o700);
+  });
+}
+
+/** Makes a directory where there is none, and works on the very one that was opened: a link in its place is refused. */
+function opened(path: string, mode: number, work: (fd: number) => void): void {
+  try {
+    mkdirSync(path, { recursive: true, mode });
+    const fd = openSync(path, OPEN_DIRECTORY);
+    try {
+      work(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw new SystemError('DIRECTORY', `cannot use the directory ${path}: ${describeError(error)}`, {
+      field: path,
+    });
+  }
+}

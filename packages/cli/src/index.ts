@@ -1,0 +1,3 @@
+export { EXIT, type ExitCode } from './exit-codes.ts';
+export { requestStatus, statusSocket } from './status-client.ts';
+export { formatStatus } from './status-text.ts';

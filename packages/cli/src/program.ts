@@ -1,0 +1,125 @@
+import { describeError, KithError } from '@kith/base';
+import { jsonSchema, loadConfig } from '@kith/config';
+import { Command, CommanderError } from 'commander';
+import { configPath } from './config-path.ts';
+import { down } from './down.ts';
+import { CommandFailure, EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts';
+import { status } from './status.ts';
+import { up } from './up.ts';
+import { versionReport } from './version.ts';
+
+/** Where a command writes: answers to `out`, everything about them to `err`. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+const CONFIG_OPTION = [
+  '-c, --config <file>',
+  'config of the network (default: $KITH_CONFIG, else the only *.json of /etc/kith)',
+] as const;
+
+/** Runs the `kith` command with its arguments (without node and script) and gives its exit code. Throws nothing. */
+export async function runKith(args: readonly string[], output: Output): Promise<ExitCode> {
+  const state: { code: ExitCode } = { code: EXIT.ok };
+  try {
+    await buildProgram(output, state).parseAsync(args, { from: 'user' });
+    return state.code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    output.err(`kith: ${describeError(error)}\n`);
+    if (error instanceof CommandFailure) return error.code;
+    if (error instanceof KithError && error.code === 'CONFIG_DENIED') return EXIT.noPermission;
+    return error instanceof KithError && error.fault === 'config' ? EXIT.usage : EXIT.failed;
+  }
+}
+
+function buildProgram(output: Output, state: { code: ExitCode }): Command {
+  const print = (line: string) => output.out(`${line}\n`);
+  const warn = (line: string) => output.err(`kith: notice: ${line}\n`);
+  const program = new Command('kith')
+    .description('Private networks between people who know each other.')
+    .addHelpText('after', EXIT_HELP)
+    .configureOutput({ writeOut: (text) => output.out(text), writeErr: (text) => output.err(text) })
+    .showSuggestionAfterError()
+    .exitOverride();
+
+  program
+    .command('up')
+    .description('start a network, wait until it runs, and leave it running')
+    .option(...CONFIG_OPTION)
+    .option('--foreground', 'stay, and write the log to standard output (for service managers)', false)
+    .action(async (options: { config?: string; foreground: boolean }) => {
+      await up(configPath(options.config), options.foreground, print, warn);
+    });
+  program
+    .command('down')
+    .description('end a running network')
+    .option(...CONFIG_OPTION)
+    .action(async (options: { config?: string }) => {
+      await down(configPath(options.config), print);
+    });
+  program
+    .command('status')
+    .description('what runs, and the links to the other nodes')
+    .option(...CONFIG_OPTION)
+    .option(
+      '--json',
+      'one JSON object; its fields are added to, never changed, while "schema" stays 1',
+      false,
+    )
+    .action(async (options: { config?: string; json: boolean }) => {
+      state.code = await status(configPath(options.config), options.json, (text) => output.out(text));
+    });
+  program
+    .command('version')
+    .description('versions of Kith and of Node.js')
+    .option('--json', 'one JSON object', false)
+    .action((options: { json: boolean }) => {
+      const report = versionReport();
+      print(
+        options.json
+          ? JSON.stringify(report)
+          : `kith ${report.version} (Node.js ${report.node}, ${report.platform})`,
+      );
+    });
+  addConfigCommands(program, print, warn);
+  return program;
+}
+
+function addConfigCommands(
+  program: Command,
+  print: (line: string) => void,
+  warn: (line: string) => void,
+): void {
+  const config = program.command('config').description('look at a config without starting anything');
+  config
+    .command('check')
+    .description('say whether a config is right, and if not, everything that is wrong with it')
+    .argument('[file]')
+    .option(...CONFIG_OPTION)
+    .action((file: string | undefined, options: { config?: string }) => {
+      const path = configPath(file ?? options.config);
+      const loaded = loadConfig(path);
+      for (const notice of loaded.notices) warn(notice);
+      const { name, network, xmpp } = loaded.config;
+      const address = `${network.ip4.address}/${network.ip4.prefix_length}`;
+      print(
+        `${path} is right: network ${name}, ${xmpp.jid} at ${xmpp.server}, ${address} on ${network.interface}`,
+      );
+    });
+  config
+    .command('convert')
+    .description('print the native form of a config, an IPOP 15.01 one say; a password in it is printed too')
+    .argument('[file]')
+    .option(...CONFIG_OPTION)
+    .action((file: string | undefined, options: { config?: string }) => {
+      const { native, notices } = loadConfig(configPath(file ?? options.config));
+      for (const notice of notices) warn(notice);
+      print(JSON.stringify(native, null, 2));
+    });
+  config
+    .command('schema')
+    .description('print the JSON Schema of the native form, for editors')
+    .action(() => print(JSON.stringify(jsonSchema(), null, 2)));
+}

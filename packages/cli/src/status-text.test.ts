@@ -1,0 +1,125 @@
+import type { LinkStatus, StatusReport } from '@kith/protocol';
+import { expect, test } from 'vitest';
+import { formatStatus } from './status-text.ts';
+
+const LINK: LinkStatus = {
+  name: 'bob@vpn.test',
+  uid: 'b'.repeat(40),
+  address: '172.31.0.2',
+  state: 'online',
+  security: 'encrypted',
+  why: 'this node encrypts always',
+  carrier: 'channel',
+  path: 'channel host 10.0.0.2:40000',
+  rtt_ms: 0.42,
+  rx_bytes: 1_572_864,
+  tx_bytes: 900,
+  last_heard_ms: 12,
+  detail: null,
+};
+
+const REPORT: StatusReport = {
+  schema: 1,
+  network: 'demo',
+  node: {
+    uid: 'a'.repeat(40),
+    jid: 'alice@vpn.test',
+    ip4: '172.31.0.1/24',
+    mac: '02:00:00:00:00:01',
+    controller_uptime_ms: 65_000,
+  },
+  hub: {
+    state: 'online',
+    server: 'xmpps://hub.test:5223',
+    since_ms: 64_000,
+    detail: null,
+    retry_in_ms: null,
+  },
+  tincan: { running: true, detail: null },
+  tap: { name: 'kith-demo', state: 'up', mtu: 1360, rx_frames: 12, tx_frames: 10, dropped: 1 },
+  links: [LINK],
+  counters: {},
+};
+
+test('prints node, hub, TAP and links', () => {
+  const carol: LinkStatus = {
+    ...LINK,
+    name: 'carol@long-domain.vpn.test',
+    uid: 'c'.repeat(40),
+    address: null,
+    state: 'connecting',
+    security: null,
+    why: null,
+    carrier: null,
+    path: null,
+    rtt_ms: null,
+    rx_bytes: 0,
+    tx_bytes: 0,
+    last_heard_ms: null,
+  };
+  expect(formatStatus({ ...REPORT, links: [LINK, carol] })).toBe(
+    [
+      'network demo, alice@vpn.test, 172.31.0.1/24, node aaaaaaaa',
+      'hub online for 1 min 4 s (xmpps://hub.test:5223)',
+      'tap kith-demo up, mtu 1360, 12 frames in, 10 out, 1 dropped',
+      '',
+      'NAME                        ADDRESS     STATE       SECURITY   PATH                             RTT       RX     TX',
+      'bob@vpn.test                172.31.0.2  online      encrypted  channel host 10.0.0.2:40000  0.42 ms  1.5 MiB  900 B',
+      'carol@long-domain.vpn.test  -           connecting  -          -                                  -      0 B    0 B',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('says what needs attention last', () => {
+  const report: StatusReport = {
+    ...REPORT,
+    hub: { ...REPORT.hub, state: 'waiting', detail: 'connection refused', retry_in_ms: 3000 },
+    links: [
+      { ...LINK, security: 'plain', why: 'no common security group' },
+      {
+        ...LINK,
+        uid: 'd'.repeat(40),
+        state: 'refused',
+        security: null,
+        why: 'no common security group, and this node refuses such links',
+      },
+      { ...LINK, name: 'eve@vpn.test', state: 'refused', detail: 'fingerprint changed' },
+    ],
+  };
+  const text = formatStatus(report);
+  expect(text).toContain('hub waiting for 1 min 4 s (xmpps://hub.test:5223), next try in 3 s\n');
+  expect(text.slice(text.indexOf('warning'))).toBe(
+    [
+      'warning: the hub is not reached: connection refused; links that are up stay up',
+      'warning: bob@vpn.test (bbbbbbbb): the link is not encrypted (no common security group)',
+      'warning: bob@vpn.test (dddddddd): the link is refused (no common security group, and this node refuses such links)',
+      'warning: eve@vpn.test: fingerprint changed',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('says when there is nobody, and when tincan does not run', () => {
+  expect(formatStatus({ ...REPORT, links: [] })).toContain('\nno links: no other member node is online\n');
+  const dead = formatStatus({
+    ...REPORT,
+    links: [],
+    tap: null,
+    tincan: { running: false, detail: 'no answer' },
+  });
+  expect(dead).toContain('tap not known, tincan does not answer\n');
+  expect(dead).toContain('warning: tincan does not run or does not answer: no answer\n');
+  expect(dead).not.toContain('no links');
+});
+
+test('what peers and servers say cannot steer the terminal', () => {
+  const text = formatStatus({
+    ...REPORT,
+    hub: { ...REPORT.hub, state: 'refused', detail: 'bad\u001b[2Jpassword\nwarning: forged' },
+    links: [{ ...LINK, name: 'b\u001b]0;x\u0007b@vpn.test', detail: 'a\rb\u202ec' }],
+  });
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
+  expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+  expect(text).not.toContain('\nwarning: forged');
+});

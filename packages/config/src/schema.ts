@@ -1,0 +1,251 @@
+import { LOG_LEVELS } from '@kith/base';
+import { z } from 'zod';
+import { IP4_EXPECTED, parseHostPort, parseIp4, parseServer, SERVER_EXPECTED } from './address.ts';
+
+// In this file an error text is the phrase that follows "expected": `issues.ts` puts key and value before it.
+
+/** IANA's port for STUN and TURN over UDP (RFC 8489 §18.6, RFC 8656 §17). */
+export const STUN_PORT = 3478;
+/** IFNAMSIZ of linux/if.h is 16 and counts the closing zero byte. */
+export const MAX_INTERFACE_CHARS = 15;
+export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,30}$/;
+
+function text(expected: string, accepts: (value: string) => boolean): z.ZodString {
+  return z.string({ error: expected }).refine(accepts, { error: expected });
+}
+
+function whole(min: number, max: number): z.ZodNumber {
+  const error = `a whole number from ${min} to ${max}`;
+  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+}
+
+function flag(): z.ZodBoolean {
+  return z.boolean({ error: 'true or false' });
+}
+
+function choice<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, { error: `one of ${values.map((value) => JSON.stringify(value)).join(', ')}` });
+}
+
+function listOf<T extends z.ZodType>(item: T, max: number, items: string) {
+  const error = `a list of at most ${max} ${items}`;
+  return z.array(item, { error }).max(max, { error });
+}
+
+const filePath = () => text('a path, relative to the config file or absolute', isPath);
+const hostPort = () =>
+  text('"host:port", like "stun.example.org:3478" or "[2001:db8::1]:3478"', (value) => {
+    return parseHostPort(value, STUN_PORT) !== undefined;
+  });
+const port = () => whole(1, 65_535);
+const logLevel = () => choice(LOG_LEVELS);
+const secret = () =>
+  text('text of 1 to 1024 characters', (value) => value.length > 0 && value.length <= 1024);
+
+function isPath(value: string): boolean {
+  return value.length > 0 && value.length <= 4096 && !value.includes('\0');
+}
+
+/** A bare JID as RFC 7622 §3 has it, as far as a look at the characters goes; the hub checks the rest. */
+export function isBareJid(value: string): boolean {
+  return value.length <= 1023 && /^[^\s"&'/:<>@]+@[^\s"&'/:<>@]+$/.test(value);
+}
+
+const xmpp = z.strictObject(
+  {
+    jid: text('a bare JID, like "alice@example.org"', isBareJid).describe(
+      "This node's XMPP account (bare JID). Members of the network see each other by these names.",
+    ),
+    password: secret()
+      .exactOptional()
+      .describe(
+        "The account's password. Exactly one of `password`, `password_file`, `password_env` is needed. A config that holds it must have mode 0600.",
+      ),
+    password_file: filePath()
+      .exactOptional()
+      .describe('File whose first line is the password. It must have mode 0600.'),
+    password_env: text('the name of an environment variable', (value) => /^[A-Za-z_]\w{0,127}$/.test(value))
+      .exactOptional()
+      .describe('Environment variable of `kith up` that holds the password.'),
+    server: text(SERVER_EXPECTED, (value) => parseServer(value) !== undefined)
+      .exactOptional()
+      .meta({
+        description:
+          'The hub: `xmpps://host:port` (TLS from the first byte), `xmpp://host:port` (STARTTLS, enforced) or `wss://host/path` (WebSocket, where only port 443 is let out).',
+        computed_default: '`xmpp://` and the domain of `jid`, port 5222',
+      }),
+    ca_file: filePath().exactOptional().meta({
+      description: "PEM file of the authority that signed the hub's certificate.",
+      computed_default: 'the authorities that Node.js trusts',
+    }),
+  },
+  { error: 'an object with "jid" and a password' },
+);
+
+const network = z.strictObject(
+  {
+    kind: choice(['group'])
+      .default('group')
+      .describe('How members are found: `group` takes them from the roster (GroupVPN).'),
+    group: text(
+      'the name of a roster group, 1 to 255 characters',
+      (value) => value.length > 0 && value.length <= 255,
+    )
+      .exactOptional()
+      .meta({
+        description: 'Roster group whose contacts are members of this network.',
+        computed_default: 'every contact with subscription `both`',
+      }),
+    ip4: text(IP4_EXPECTED, (value) => parseIp4(value) !== undefined).describe(
+      "This node's address in the network, with its prefix length, like `172.31.0.1/24`. No two nodes may have the same.",
+    ),
+    interface: text(
+      'the name of a network interface: 1 to 15 letters, digits, dots, dashes or underscores',
+      (value) => /^[\w.-]{1,15}$/.test(value) && value !== '.' && value !== '..',
+    )
+      .exactOptional()
+      .meta({
+        description: 'Name of the TAP interface.',
+        computed_default: '`kith-` and `name`, cut to 15 characters',
+      }),
+    mtu: whole(576, 9000)
+      .default(1360)
+      .describe(
+        'MTU of the TAP interface, bytes. The default goes through every carrier without IP fragmentation. All nodes of a network should have the same.',
+      ),
+    switch_mode: z
+      .literal(true, { error: 'true: an Ethernet switch with MAC learning is the only mode there is' })
+      .default(true)
+      .describe('The network is one Ethernet switch. `true` is the only mode there is.'),
+  },
+  { error: 'an object with "ip4"' },
+);
+
+const security = z.strictObject(
+  {
+    mode: choice(['always', 'groups', 'never'])
+      .default('always')
+      .describe(
+        'When links are encrypted: `always`; `groups`: when the two ends have a security group in common; `never`: only when the other end insists.',
+      ),
+    groups: listOf(
+      text('text of 1 to 64 characters', (value) => value.length > 0 && value.length <= 64),
+      64,
+      'names',
+    )
+      .default([])
+      .describe('Security groups of this node. Sent to the other end when a link is made.'),
+    without_common_group: choice(['plain', 'refuse'])
+      .default('plain')
+      .describe('With mode `groups`: what becomes of a link whose ends have no group in common.'),
+  },
+  { error: 'an object' },
+);
+
+const turnServer = z.strictObject(
+  {
+    server: hostPort().describe('`host:port` of the TURN server (UDP).'),
+    username: secret().describe('TURN user.'),
+    password: secret().describe('TURN password. A config that holds it must have mode 0600.'),
+  },
+  { error: 'an object with "server", "username" and "password"' },
+);
+
+const ice = z.strictObject(
+  {
+    stun: listOf(hostPort(), 16, 'servers, each "host:port"')
+      .default([])
+      .describe('STUN servers, each `host:port`, besides those that the hub names.'),
+    turn: listOf(turnServer, 16, 'TURN servers')
+      .default([])
+      .describe('TURN servers, besides those that the hub names.'),
+    from_hub: flag().default(true).describe('Ask the hub for its STUN and TURN services (XEP-0215).'),
+    port_range: z
+      .tuple([port(), port()], { error: 'two ports, [from, to]' })
+      .refine(([from, to]) => from <= to, { error: 'two ports, the smaller first' })
+      .exactOptional()
+      .meta({
+        description: 'UDP ports that links may use, `[from, to]`.',
+        computed_default: 'any free port',
+      }),
+  },
+  { error: 'an object' },
+);
+
+/** The native form of a config, as a person writes it. */
+export const nativeConfig = z.strictObject(
+  {
+    $schema: z
+      .string({ error: 'the address of a JSON Schema' })
+      .exactOptional()
+      .describe('Address of a JSON Schema, for editors. Not used.'),
+    name: text('1 to 31 characters of a-z, 0-9 and dash, no dash first', (value) => NAME_PATTERN.test(value))
+      .exactOptional()
+      .meta({
+        description: 'Name of the network on this machine.',
+        computed_default: "the config file's name without `.json`, other characters made dashes",
+      }),
+    xmpp,
+    network,
+    security: security.prefault({}),
+    ice: ice.prefault({}),
+    api: z
+      .strictObject(
+        {
+          port: port()
+            .default(5800)
+            .describe("UDP port of tincan's API on 127.0.0.1. Two networks on one machine need two."),
+        },
+        { error: 'an object' },
+      )
+      .prefault({}),
+    process: z
+      .strictObject(
+        {
+          user: text('the name of a user of this machine', (value) =>
+            /^[A-Za-z0-9_][\w.-]{0,31}\$?$/.test(value),
+          )
+            .exactOptional()
+            .meta({
+              description: 'User that the controller runs as. Not root.',
+              computed_default: "the config file's owner, or `nobody` when that is root",
+            }),
+          state_dir: filePath().exactOptional().meta({
+            description: 'Directory of what must last: the key of this node, known fingerprints.',
+            computed_default: '`/var/lib/kith/` and `name`',
+          }),
+          runtime_dir: filePath().exactOptional().meta({
+            description: 'Directory of what lasts while the network runs: sockets, log.',
+            computed_default: '`/run/kith/` and `name`',
+          }),
+        },
+        { error: 'an object' },
+      )
+      .prefault({}),
+    log: z
+      .strictObject(
+        {
+          level: logLevel().default('info').describe('How much is logged.'),
+          controller_level: logLevel()
+            .exactOptional()
+            .meta({ description: 'The same, for the controller alone.', computed_default: '`log.level`' }),
+          tincan_level: logLevel()
+            .exactOptional()
+            .meta({ description: 'The same, for tincan alone.', computed_default: '`log.level`' }),
+        },
+        { error: 'an object' },
+      )
+      .prefault({}),
+  },
+  { error: 'an object, like { "xmpp": { … }, "network": { … } }' },
+);
+
+/** A native config as written: defaults may be left out. */
+export type NativeConfig = z.input<typeof nativeConfig>;
+/** A native config with the schema's defaults, before those that depend on the machine. */
+export type CheckedConfig = z.output<typeof nativeConfig>;
+
+/** Names of the groups of keys that only the native form has. */
+export const NATIVE_GROUPS: readonly string[] = Object.keys(nativeConfig.shape).filter(
+  (key) => key !== '$schema' && key !== 'name',
+);

@@ -1,0 +1,132 @@
+import { ConfigError, LOG_LEVELS } from '@kith/base';
+import { z } from 'zod';
+import { parseJson } from './json-text.ts';
+
+const owner = z.strictObject({ uid: z.int().nonnegative(), gid: z.int().nonnegative() });
+const logLevel = z.enum(LOG_LEVELS);
+const portRange = z.tuple([z.int(), z.int()]);
+
+/** A config with every default filled in: no key that has a value is missing, paths are absolute, the password is the secret itself. */
+export const kithConfig = z.strictObject({
+  name: z.string(),
+  /** Absolute path of the file that all this came from. */
+  file: z.string(),
+  xmpp: z.strictObject({
+    /** Bare JID, lower case. */
+    jid: z.string(),
+    password: z.string(),
+    /** Normalised: lower-case scheme, port named. */
+    server: z.string(),
+    ca_file: z.string().exactOptional(),
+    /** What stands in `ca_file` (PEM), read with the rights of `kith up`; the controller may not have them. */
+    ca: z.string().exactOptional(),
+  }),
+  network: z.strictObject({
+    kind: z.literal('group'),
+    group: z.string().exactOptional(),
+    ip4: z.strictObject({ address: z.string(), prefix_length: z.int() }),
+    interface: z.string(),
+    mtu: z.int(),
+    switch_mode: z.literal(true),
+  }),
+  security: z.strictObject({
+    mode: z.enum(['always', 'groups', 'never']),
+    groups: z.array(z.string()),
+    without_common_group: z.enum(['plain', 'refuse']),
+  }),
+  ice: z.strictObject({
+    /** Each `host:port`, IPv6 addresses in brackets. */
+    stun: z.array(z.string()),
+    turn: z.array(z.strictObject({ server: z.string(), username: z.string(), password: z.string() })),
+    from_hub: z.boolean(),
+    port_range: portRange.exactOptional(),
+  }),
+  api: z.strictObject({ port: z.int() }),
+  process: z.strictObject({
+    user: z.string(),
+    uid: z.int(),
+    gid: z.int(),
+    state_dir: z.string(),
+    runtime_dir: z.string(),
+  }),
+  log: z.strictObject({ level: logLevel, controller_level: logLevel, tincan_level: logLevel }),
+});
+export type KithConfig = z.output<typeof kithConfig>;
+
+/** Numeric user and group. */
+export type Owner = z.output<typeof owner>;
+
+/** What tincan reads from its standard input: one JSON document up to the end of input. */
+export const tincanStartSchema = z.strictObject({
+  network: z.string(),
+  interface: z.string(),
+  mtu: z.int(),
+  api_port: z.int(),
+  state_dir: z.string(),
+  runtime_dir: z.string(),
+  /** Who may read the API's secret: the controller's user. */
+  secret_owner: owner,
+  log_level: logLevel,
+  port_range: portRange.exactOptional(),
+});
+export type TincanStart = z.output<typeof tincanStartSchema>;
+
+/** What the controller reads from its standard input. */
+export const controllerStartSchema = z.strictObject({
+  network: z.string(),
+  run_as: owner,
+  runtime_dir: z.string(),
+  state_dir: z.string(),
+  api_port: z.int(),
+  config: kithConfig,
+  log_level: logLevel,
+});
+export type ControllerStart = z.output<typeof controllerStartSchema>;
+
+/** tincan's start document: nothing of XMPP in it (WALL 2). */
+export function tincanStart(config: KithConfig, owner: Owner): TincanStart {
+  return {
+    network: config.name,
+    interface: config.network.interface,
+    mtu: config.network.mtu,
+    api_port: config.api.port,
+    state_dir: config.process.state_dir,
+    runtime_dir: config.process.runtime_dir,
+    secret_owner: owner,
+    log_level: config.log.tincan_level,
+    ...(config.ice.port_range === undefined ? {} : { port_range: config.ice.port_range }),
+  };
+}
+
+/** The controller's start document; `owner` is the user that it becomes. */
+export function controllerStart(config: KithConfig, owner: Owner): ControllerStart {
+  return {
+    network: config.name,
+    run_as: owner,
+    runtime_dir: config.process.runtime_dir,
+    state_dir: config.process.state_dir,
+    api_port: config.api.port,
+    config,
+    log_level: config.log.controller_level,
+  };
+}
+
+/** Reads tincan's start document. Throws ConfigError START_DOCUMENT or CONFIG_SYNTAX. */
+export function parseTincanStart(text: string): TincanStart {
+  return read(tincanStartSchema, text);
+}
+
+/** Reads the controller's start document. Throws ConfigError START_DOCUMENT or CONFIG_SYNTAX. */
+export function parseControllerStart(text: string): ControllerStart {
+  return read(controllerStartSchema, text);
+}
+
+function read<T>(schema: z.ZodType<T>, text: string): T {
+  const result = schema.safeParse(parseJson(text, 'start document'));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const field = issue?.path.join('.') ?? '';
+  throw new ConfigError('START_DOCUMENT', `start document: ${field}: ${issue?.message ?? 'is invalid'}`, {
+    field,
+  });
+}
