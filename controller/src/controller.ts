@@ -19,6 +19,7 @@ import type { KnownNodes } from './known-nodes.ts';
 import { Membership } from './membership.ts';
 import { type PeerAction, PeerMachine } from './peer-machine.ts';
 import { buildStatus, type PeerView } from './status-report.ts';
+import type { TincanState } from './tincan-calls.ts';
 import { TincanClient } from './tincan-client.ts';
 import {
   type HubState,
@@ -76,15 +77,17 @@ export class Controller {
     this.#admission = new Admission(this.#membership, known);
     this.#iceServers = new IceServers(config.ice, log);
     this.#tincan = new TincanClient(apiPort, secretFile, log, {
-      started: (local, peers) => void this.#tincanStarted(local, peers),
+      started: (state) => void this.#tincanStarted(state),
       lost: (reason) => this.#tincanLost(reason),
-      candidates: (message) => this.#candidates(message),
-      linkState: (message) => this.#linkState(message),
+      notification: (message) => {
+        if (message.type === 'con_resp') this.#candidates(message);
+        else this.#linkState(message);
+      },
     });
   }
 
-  start(): void {
-    this.#tincan.start();
+  async start(): Promise<void> {
+    await this.#tincan.start();
   }
 
   /** Signs out and stops; tincan and its links go on. */
@@ -98,7 +101,7 @@ export class Controller {
 
   /** What `kith status` shows; asks tincan for its measurements first. */
   async status(): Promise<StatusReport> {
-    let state: { local: LocalState; peers: PeerState[] } | undefined;
+    let state: TincanState | undefined;
     try {
       state = await this.#tincan.getState('', true);
     } catch (error) {
@@ -132,7 +135,8 @@ export class Controller {
     });
   }
 
-  async #tincanStarted(local: LocalState, links: readonly PeerState[]): Promise<void> {
+  async #tincanStarted(state: TincanState): Promise<void> {
+    const { local, peers: links } = state;
     this.#local = local;
     this.#ready = false;
     this.#timers.clear('setup');
@@ -149,7 +153,7 @@ export class Controller {
     } catch (error) {
       this.#setupProblem = describeError(error);
       this.#log.error(`tincan cannot be set up: ${this.#setupProblem}`);
-      this.#timers.after('setup', SETUP_RETRY_MS, () => void this.#tincanStarted(local, links));
+      this.#timers.after('setup', SETUP_RETRY_MS, () => void this.#tincanStarted(state));
       return;
     }
     this.#setupProblem = null;
@@ -219,7 +223,7 @@ export class Controller {
     if (!resumed) {
       for (const peer of this.#peers.values()) {
         peer.present = false;
-        peer.machine.absent();
+        this.#perform(peer, peer.machine.absent());
       }
     }
     this.#schedule();
@@ -256,7 +260,7 @@ export class Controller {
     if (peer === undefined) return;
     peer.present = available;
     if (available) peer.jid = from;
-    if (!available) peer.machine.absent();
+    if (!available) this.#perform(peer, peer.machine.absent());
     else if (this.#ready) this.#perform(peer, peer.machine.present(monotonicMs()));
     this.#schedule();
   }

@@ -36,7 +36,7 @@ async function run(start: ControllerStart, log: Logger): Promise<void> {
     log.warn('the supervisor is gone');
     end();
   });
-  controller.start();
+  await controller.start();
 }
 
 async function main(): Promise<void> {

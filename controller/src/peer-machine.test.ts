@@ -227,7 +227,7 @@ test('whatever was lost, repeated or restarted, in whatever order: once the netw
       for (const { on, what } of steps) {
         const node = simulation[on];
         if (what === 'present') node.run(node.machine.present(simulation.now));
-        else if (what === 'absent') node.machine.absent();
+        else if (what === 'absent') node.run(node.machine.absent());
         else if (what === 'deliver') simulation.deliver(node, false);
         else if (what === 'lose') simulation.deliver(node, true);
         else if (what === 'notice') node.readNotice();

@@ -111,10 +111,13 @@ export class PeerMachine {
     return [];
   }
 
-  /** The node's presence went, or the hub did. A running link is not touched: its life is measured, not announced. */
-  absent(): void {
+  /** The node's presence went, or our session did. A running link is not touched: its life is measured, not announced. */
+  absent(): PeerAction[] {
     this.#present = false;
-    if (this.#state.is === 'waiting' || this.#state.is === 'refused') this.#state = { is: 'idle' };
+    const state = this.#state.is;
+    if (state === 'online' || (state === 'connecting' && this.#boundTo !== undefined)) return [];
+    this.#state = { is: 'idle' };
+    return state === 'connecting' ? [this.#trim('the peer is not there')] : [];
   }
 
   /** Local candidates of the link are known (tincan's con_resp notification). */

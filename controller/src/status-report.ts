@@ -54,38 +54,65 @@ export function buildStatus(input: StatusInput): StatusReport {
       retry_in_ms: hub?.retryInMs ?? null,
     },
     tincan: { running: input.tincanProblem === null, detail: input.tincanProblem },
-    tap:
-      local === undefined
-        ? null
-        : {
-            name: local.interface,
-            state: input.tincanProblem === null ? local.tap : 'down',
-            mtu: local.mtu,
-            rx_frames: local.counters.tap_rx_frames ?? 0,
-            tx_frames: local.counters.tap_tx_frames ?? 0,
-            dropped: droppedFrames(local.counters),
-          },
+    tap: local === undefined ? null : tapStatus(local, input.tincanProblem === null),
     links: [...links, ...absent].sort((a, b) => a.name.localeCompare(b.name) || a.uid.localeCompare(b.uid)),
     counters: input.counters,
   };
 }
 
-function linkStatus(peer: PeerView, measured: PeerState | undefined, now: number): LinkStatus {
-  const online = measured?.status === 'online';
+function tapStatus(local: LocalState, reached: boolean): NonNullable<StatusReport['tap']> {
   return {
-    name: peer.member,
-    uid: peer.uid,
+    name: local.interface,
+    state: reached ? local.tap : 'down',
+    mtu: local.mtu,
+    rx_frames: local.counters.tap_rx_frames ?? 0,
+    tx_frames: local.counters.tap_tx_frames ?? 0,
+    dropped: droppedFrames(local.counters),
+  };
+}
+
+/** What tincan alone can say: its links by UID, without the names that only a controller knows. */
+export function buildTincanStatus(
+  local: LocalState,
+  measured: readonly PeerState[],
+): Pick<StatusReport, 'tincan' | 'tap' | 'links' | 'counters'> {
+  return {
+    tincan: { running: true, detail: null },
+    tap: tapStatus(local, true),
+    links: measured.map((peer) => ({
+      ...measuredPart(peer),
+      name: peer.uid,
+      uid: peer.uid,
+      state: peer.state,
+      why: null,
+    })),
+    counters: local.counters,
+  };
+}
+
+function measuredPart(measured: PeerState | undefined): Omit<LinkStatus, 'name' | 'uid' | 'state' | 'why'> {
+  return {
     address: measured?.ip4 ?? null,
-    state: online ? 'online' : stateWord(peer),
     // A channel's payload is DTLS whatever the ends agreed; `plain` begins with the direct carrier.
-    security: online ? (measured.security === 'none' ? 'plain' : 'encrypted') : null,
-    why: online && peer.why !== '' ? peer.why : null,
+    security: measured?.status !== 'online' ? null : measured.security === 'none' ? 'plain' : 'encrypted',
     carrier: measured?.carrier ?? null,
     path: measured?.path ?? null,
     rtt_ms: measured?.rtt_ms ?? null,
     rx_bytes: measured?.rx_bytes ?? 0,
     tx_bytes: measured?.tx_bytes ?? 0,
     last_heard_ms: measured?.last_heard_ms ?? null,
+    detail: measured?.detail ?? null,
+  };
+}
+
+function linkStatus(peer: PeerView, measured: PeerState | undefined, now: number): LinkStatus {
+  const online = measured?.status === 'online';
+  return {
+    ...measuredPart(measured),
+    name: peer.member,
+    uid: peer.uid,
+    state: online ? 'online' : stateWord(peer),
+    why: online && peer.why !== '' ? peer.why : null,
     detail: measured?.detail ?? detail(peer, now),
   };
 }
@@ -110,18 +137,11 @@ function detail({ state }: PeerView, now: number): string | null {
 
 function absentMember(name: string): LinkStatus {
   return {
+    ...measuredPart(undefined),
     name,
     uid: '',
-    address: null,
     state: 'offline',
-    security: null,
     why: null,
-    carrier: null,
-    path: null,
-    rtt_ms: null,
-    rx_bytes: 0,
-    tx_bytes: 0,
-    last_heard_ms: null,
     detail: 'none of its nodes was seen yet',
   };
 }

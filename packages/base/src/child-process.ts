@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { SystemError } from './errors.ts';
 
@@ -33,6 +33,7 @@ export function watchParent(onGone: () => void): void {
     gone = true;
     onGone();
   };
-  // The pipe never carries data: it only ends.
-  createReadStream('', { fd, autoClose: false }).on('end', once).on('error', once).resume();
+  // The pipe never carries data: it only ends. A file stream would park a pool thread in a blocking read, which process.exit() waits
+  // for; a socket is polled.
+  new Socket({ fd, readable: true, writable: false }).on('end', once).on('error', once).resume();
 }

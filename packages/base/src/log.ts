@@ -8,5 +8,6 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** A structured logger: one JSON object per line on standard output, which the supervisor collects. */
 export function createLogger(name: string, level: LogLevel, destination?: DestinationStream): Logger {
   const options = { name, level, base: { name }, timestamp: stdTimeFunctions.isoTime };
-  return destination === undefined ? pino(options) : pino(options, destination);
+  // Synchronous: pino's buffered destination retries EPIPE for ever at exit, so a child whose supervisor was killed would never end.
+  return pino(options, destination ?? pino.destination({ dest: 1, sync: true }));
 }
