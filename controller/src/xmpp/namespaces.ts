@@ -1,0 +1,17 @@
+/** XML namespaces on the wire to the hub. */
+export const NS = {
+  client: 'jabber:client',
+  streams: 'http://etherx.jabber.org/streams',
+  streamErrors: 'urn:ietf:params:xml:ns:xmpp-streams',
+  stanzaErrors: 'urn:ietf:params:xml:ns:xmpp-stanzas',
+  tls: 'urn:ietf:params:xml:ns:xmpp-tls',
+  sasl: 'urn:ietf:params:xml:ns:xmpp-sasl',
+  bind: 'urn:ietf:params:xml:ns:xmpp-bind',
+  sm: 'urn:xmpp:sm:3',
+  framing: 'urn:ietf:params:xml:ns:xmpp-framing',
+  ping: 'urn:xmpp:ping',
+  roster: 'jabber:iq:roster',
+  extdisco: 'urn:xmpp:extdisco:2',
+  /** IPOP's namespace, kept by DESIGN §4. */
+  tincan: 'jabber:iq:tincan',
+} as const;
