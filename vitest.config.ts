@@ -7,7 +7,8 @@ export default defineConfig({
     include: [
       'packages/*/src/**/*.test.ts',
       '{controller,tincan,tap}/src/**/*.test.ts',
-      'test/fuzz/**/*.test.ts',
+      'test/{fuzz,lab}/**/*.test.ts',
+      'scripts/**/*.test.mjs',
     ],
     testTimeout: 30_000,
   },

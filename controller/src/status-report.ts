@@ -53,7 +53,11 @@ export function buildStatus(input: StatusInput): StatusReport {
       detail: hub === undefined ? 'waits for tincan, whose certificate names this node' : hub.detail,
       retry_in_ms: hub?.retryInMs ?? null,
     },
-    tincan: { running: input.tincanProblem === null, detail: input.tincanProblem },
+    tincan: {
+      running: input.tincanProblem === null,
+      instance: local?.instance ?? null,
+      detail: input.tincanProblem,
+    },
     tap: local === undefined ? null : tapStatus(local, input.tincanProblem === null),
     links: [...links, ...absent].sort((a, b) => a.name.localeCompare(b.name) || a.uid.localeCompare(b.uid)),
     counters: input.counters,
@@ -77,7 +81,7 @@ export function buildTincanStatus(
   measured: readonly PeerState[],
 ): Pick<StatusReport, 'tincan' | 'tap' | 'links' | 'counters'> {
   return {
-    tincan: { running: true, detail: null },
+    tincan: { running: true, instance: local.instance, detail: null },
     tap: tapStatus(local, true),
     links: measured.map((peer) => ({
       ...measuredPart(peer),

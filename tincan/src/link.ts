@@ -15,7 +15,7 @@ import {
 } from '@kith/protocol';
 import { ChannelCarrier } from './channel/channel-carrier.ts';
 import { Liveness } from './channel/liveness.ts';
-import { PeerSession } from './channel/peer-session.ts';
+import { endpointText, PeerSession, type SelectedPair } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
 import type { Identity } from './identity.ts';
 import { type LinkReport, peerStateOf } from './peer-state.ts';
@@ -78,7 +78,7 @@ export class Link {
   readonly #liveness: Liveness;
   readonly #createdAt: number;
   readonly #localCandidates: Candidate[] = [];
-  readonly #remoteCandidates = new Set<string>();
+  readonly #remoteCandidates = new Map<string, Candidate>();
   /** The peer's candidates that ICE has not been given yet. */
   #unchecked: Candidate[] = [];
   #attempt: number;
@@ -196,7 +196,7 @@ export class Link {
     for (const candidate of candidates) {
       const key = formatCandidate(candidate);
       if (this.#remoteCandidates.has(key) || this.#remoteCandidates.size >= MAX_CANDIDATES) continue;
-      this.#remoteCandidates.add(key);
+      this.#remoteCandidates.set(key, candidate);
       this.#unchecked.push(candidate);
     }
     if (!this.#timers.has('head start')) this.#checkCandidates();
@@ -238,7 +238,7 @@ export class Link {
       ip4: this.#hello?.ip4 ?? null,
       ip6: this.#hello?.ip6 ?? null,
       agreed: this.#encrypted ? 'encrypted' : 'plain',
-      pair: this.#state === 'online' ? this.#session.selectedPair() : null,
+      pair: this.#state === 'online' ? this.#selectedPair() : null,
       rxBytes: this.#carrier.rxBytes,
       txBytes: this.#carrier.txBytes,
       detail: this.#mismatch ?? this.note,
@@ -269,6 +269,19 @@ export class Link {
       this.#log.warn({ err: error, peer: this.uid }, `closing a link: ${describeError(error)}`);
     }
     this.#events.closed(this, reason);
+  }
+
+  /**
+   * ICE calls an address peer-reflexive when a check from it came before it was signalled (RFC 8445 §7.3.1.3); a person wants to know
+   * what it is, which the signalled candidate tells.
+   */
+  #selectedPair(): SelectedPair | null {
+    const pair = this.#session.selectedPair();
+    if (pair === null) return null;
+    const signalled = [...this.#remoteCandidates.values()].find(
+      ({ ip, port }) => endpointText(ip, port) === pair.remote,
+    );
+    return signalled === undefined ? pair : { ...pair, remoteType: signalled.type };
   }
 
   /** Hands the peer's candidates to ICE, which begins its checks. */

@@ -73,7 +73,7 @@ const REPORT: StatusReport = {
     controller_uptime_ms: 5,
   },
   hub: { state: 'online', server: 'xmpp://vpn.test:5222', since_ms: 5, detail: null, retry_in_ms: null },
-  tincan: { running: true, detail: null },
+  tincan: { running: true, instance: 'a1', detail: null },
   tap: null,
   links: [],
   counters: {},
@@ -90,7 +90,9 @@ test('status asks the controller', async () => {
 });
 
 test('status of a network whose tincan is dead is degraded, in text and in JSON', async () => {
-  await controller(`${JSON.stringify({ ...REPORT, tincan: { running: false, detail: 'no answer' } })}\n`);
+  await controller(
+    `${JSON.stringify({ ...REPORT, tincan: { running: false, instance: null, detail: 'no answer' } })}\n`,
+  );
   expect(await kith('status', '-c', file)).toMatchObject({ code: 5 });
   expect(await kith('status', '-c', file, '--json')).toMatchObject({ code: 5 });
 });

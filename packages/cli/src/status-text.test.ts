@@ -35,7 +35,7 @@ const REPORT: StatusReport = {
     detail: null,
     retry_in_ms: null,
   },
-  tincan: { running: true, detail: null },
+  tincan: { running: true, instance: 'a1', detail: null },
   tap: { name: 'kith-demo', state: 'up', mtu: 1360, rx_frames: 12, tx_frames: 10, dropped: 1 },
   links: [LINK],
   counters: {},
@@ -106,7 +106,7 @@ test('says when there is nobody, and when tincan does not run', () => {
     ...REPORT,
     links: [],
     tap: null,
-    tincan: { running: false, detail: 'no answer' },
+    tincan: { running: false, instance: null, detail: 'no answer' },
   });
   expect(dead).toContain('tap not known, tincan does not answer\n');
   expect(dead).toContain('warning: tincan does not run or does not answer: no answer\n');

@@ -55,6 +55,7 @@ function silentReport(place: NetworkPlace, detail: string | null): StatusReport 
     hub: { state: 'stopped', server: '', since_ms: 0, detail, retry_in_ms: null },
     tincan: {
       running: false,
+      instance: null,
       detail: detail === null ? null : 'it was not asked',
     },
     tap: null,

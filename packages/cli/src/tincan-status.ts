@@ -19,7 +19,7 @@ export async function readTincanStatus(place: NetworkPlace): Promise<TincanStatu
     return buildTincanStatus(local, peers);
   } catch (error) {
     if (!(error instanceof KithError)) throw error;
-    return { tincan: { running: false, detail: error.message } };
+    return { tincan: { running: false, instance: null, detail: error.message } };
   } finally {
     calls.close();
   }

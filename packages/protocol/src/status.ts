@@ -41,7 +41,12 @@ export const statusReport = z.object({
     detail: z.string().nullable(),
     retry_in_ms: z.number().nullable(),
   }),
-  tincan: z.object({ running: z.boolean(), detail: z.string().nullable() }),
+  tincan: z.object({
+    running: z.boolean(),
+    /** Drawn at each start of tincan. */
+    instance: z.string().nullable(),
+    detail: z.string().nullable(),
+  }),
   tap: z
     .object({
       name: z.string(),

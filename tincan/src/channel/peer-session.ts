@@ -181,8 +181,8 @@ export class PeerSession {
     const pair = this.#connection.getSelectedCandidatePair();
     if (pair === null) return null;
     return {
-      local: `${bracketed(pair.local.address)}:${pair.local.port}`,
-      remote: `${bracketed(pair.remote.address)}:${pair.remote.port}`,
+      local: endpointText(pair.local.address, pair.local.port),
+      remote: endpointText(pair.remote.address, pair.remote.port),
       localType: candidateType(pair.local.type),
       remoteType: candidateType(pair.remote.type),
     };
@@ -237,6 +237,11 @@ export interface SelectedPair {
 function candidateType(type: string): CandidateType {
   if (type === 'host') return 'local';
   return type === 'relay' || type === 'relayed' ? 'relay' : 'stun';
+}
+
+/** `address:port`, an IPv6 address in brackets. */
+export function endpointText(address: string, port: number): string {
+  return `${bracketed(address)}:${port}`;
 }
 
 function bracketed(address: string): string {

@@ -1,0 +1,144 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+// Real TAP devices, each in a fresh network namespace, so that nothing of the host is touched. Worker threads share the
+// namespace of their process, hence one child process per scenario; it runs from what `npm run build` made.
+
+const SCENARIOS = fileURLToPath(new URL('./tap-scenarios.mjs', import.meta.url));
+/** Owner of this node's own addresses (LINK_SELF of @kith/tap). */
+const SELF = 0xfffe;
+/** Link number of the host that the scenarios play. */
+const PEER = 7;
+
+let namespace = '';
+let count = 0;
+let children: ChildProcess[] = [];
+
+beforeEach(() => {
+  namespace = `kith-tap-${process.pid}-${count++}`;
+  execFileSync('ip', ['netns', 'add', namespace]);
+});
+
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL');
+  children = [];
+  execFileSync('ip', ['netns', 'delete', namespace]);
+});
+
+function start(scenario: string, stderr: 'inherit' | 'ignore' = 'inherit'): ChildProcess {
+  const child = spawn('ip', ['netns', 'exec', namespace, process.execPath, SCENARIOS, scenario], {
+    stdio: ['ignore', 'pipe', stderr],
+  });
+  children.push(child);
+  return child;
+}
+
+/** Runs a scenario to its end and returns what it reported. */
+async function play(scenario: string): Promise<unknown> {
+  const child = start(scenario);
+  const ended = once(child, 'exit');
+  const output = child.stdout === null ? '' : await text(child.stdout);
+  expect((await ended)[0]).toBe(0);
+  return JSON.parse(output);
+}
+
+function atLeast(least: number): unknown {
+  return expect.toSatisfy((value: number) => value >= least);
+}
+
+function devices(): string {
+  return execFileSync('ip', ['-n', namespace, '-br', 'link'], { encoding: 'utf8' });
+}
+
+test('a host behind a link is found by ARP and pinged through both workers, at full MTU, and the device goes with close', async () => {
+  expect(await play('ping')).toMatchObject({
+    device: { mac: '02:00:00:00:00:01', mtu: 1360, flags: expect.arrayContaining(['UP']), ip4: '172.31.0.1' },
+    isAnswered: true,
+    large: true,
+    floods: atLeast(1),
+    unicasts: atLeast(4),
+    owner: PEER,
+    counters: { dropped_malformed: 0, dropped_spoofed_mac: 0, dropped_spoofed_ip: 0, learned_macs: 1 },
+    isGone: true,
+  });
+});
+
+test('frames with stolen addresses never reach an application; bindings take effect in order', async () => {
+  expect(await play('spoof')).toMatchObject({
+    texts: ['nobody owns it yet', 'owner', 'the end'],
+    counters: {
+      dropped_spoofed_ip: 1,
+      dropped_spoofed_mac: 2,
+      dropped_malformed: 1,
+      refused_bindings: 1,
+      tap_rx_frames: 3,
+    },
+  });
+});
+
+test('an idle device sleeps', async () => {
+  // Three seconds of spinning would be 3000; a few stray IPv6 announcements of the kernel are allowed for.
+  expect(await play('idle')).toEqual({ cpuMs: expect.toSatisfy((cpuMs: number) => cpuMs < 300) });
+});
+
+test('process.exit does not hang on the sleeping workers, and the device vanishes', async () => {
+  const child = start('exit');
+  expect((await once(child, 'exit'))[0]).toBe(3);
+  expect(devices()).not.toContain('kith0');
+});
+
+test('an uncaught exception ends the process, and the device vanishes', async () => {
+  const child = start('throw', 'ignore');
+  expect((await once(child, 'exit'))[0]).toBe(1);
+  expect(devices()).not.toContain('kith0');
+});
+
+test('kill -9 makes the device vanish', async () => {
+  const child = start('hang');
+  if (child.stdout !== null) await once(child.stdout, 'data');
+  expect(devices()).toContain('kith0');
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+  expect(devices()).not.toContain('kith0');
+});
+
+test('a name that is taken, and missing rights, are told apart', async () => {
+  expect(await play('taken')).toEqual({ code: 'TAP_NAME_TAKEN' });
+  expect(await play('unprivileged')).toEqual({ code: 'TAP_NO_RIGHTS' });
+});
+
+test('a device that somebody deletes is reported as a failure', async () => {
+  expect(await play('deleted')).toEqual({ code: 'TAP_GONE' });
+});
+
+test('a device that is set down loses frames, and works again when it is up', async () => {
+  expect(await play('down')).toEqual({ isAnswered: true, hasFailed: false });
+});
+
+test('frames beyond our MTU are dropped whole when somebody raises the MTU of the interface', async () => {
+  expect(await play('resized')).toEqual({ large: false, small: true, dropped: atLeast(1) });
+});
+
+test('the address can be replaced while the device runs', async () => {
+  expect(await play('address')).toEqual({
+    addresses: ['172.31.0.1/24'],
+    isAnswered: true,
+    owners: [SELF, null],
+  });
+});
+
+test('overload in either direction drops, counts, and passes', async () => {
+  expect(await play('overload')).toEqual({
+    uplinkDrops: atLeast(1),
+    downlinkDrops: atLeast(1000),
+    isAnswered: true,
+  });
+});
+
+test('opening and closing again and again leaks no descriptor', async () => {
+  expect(await play('reopen')).toEqual({ leaked: 0 });
+});

@@ -1,0 +1,11 @@
+export { type CommandOptions, type CommandResult, ended, execute, run } from './command.ts';
+export { Ejabberd, type EjabberdOptions } from './ejabberd.ts';
+export { HUB_PORTS, type Shaper } from './ejabberd-config.ts';
+export { HOST_INTERFACE, Host, type HostAddress } from './host.ts';
+export { parseTcpRun, type TcpFigures } from './iperf3.ts';
+export { KITH, KithNode, type KithNodeOptions, OVERLAY_INTERFACE } from './kith-node.ts';
+export { Lab, type LabOptions } from './lab.ts';
+export { firstReply, measureTcp, ping } from './measure.ts';
+export { type PingFigures, parsePing } from './ping.ts';
+export { Reaper } from './reaper.ts';
+export { askStatus } from './status-socket.ts';
