@@ -370,7 +370,7 @@ describe('the XMPP session with a real ejabberd', () => {
   test('leaves nothing that keeps a process alive after stop', async () => {
     const script = `
       import { createLogger } from '@kith/base';
-      import { XmppSession } from ${JSON.stringify(new URL('@kith/controller/xmpp', import.meta.url).href)};
+      import { XmppSession } from '@kith/controller/xmpp';
       const { options, ca } = JSON.parse(process.argv[1]);
       const log = createLogger('xmpp', 'silent');
       for (const state of ['connecting', 'online', 'refused']) {
