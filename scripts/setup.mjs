@@ -14,6 +14,7 @@ const PACKAGES = new Map([
   ['iproute2', 'ip'],
   ['iputils-ping', 'ping'],
   ['iperf3', 'iperf3'],
+  ['nftables', 'nft'],
   ['openssl', 'openssl'],
   ['util-linux', 'setpriv'],
 ]);

@@ -39,6 +39,9 @@ const MIN_TICK_MS = 20;
 /** Peer nodes that we keep a machine for; a roster beyond it is not a circle of friends, and each machine costs a kilobyte. */
 const MAX_PEERS = 2_048;
 
+/** Presences and signals that may wait for the hub's STUN and TURN servers; they wait half a second at most. */
+const MAX_WAITING = 1_024;
+
 interface Peer {
   readonly machine: PeerMachine;
   /** Bare JID of the member. */
@@ -66,7 +69,9 @@ export class Controller {
   #ready = false;
   #rosterKnown = false;
   #setupProblem: string | null = null;
-  readonly counters = { links_requested: 0, revoked: 0, peers_beyond_limit: 0 };
+  /** What came before links may begin; undefined once they may. */
+  #waiting: (() => void)[] | undefined = [];
+  readonly counters = { links_requested: 0, revoked: 0, peers_beyond_limit: 0, dropped_before_ready: 0 };
 
   constructor(config: KithConfig, apiPort: number, secretFile: string, known: KnownNodes, log: Logger) {
     this.#config = config;
@@ -75,7 +80,7 @@ export class Controller {
     this.#mine = config.security;
     this.#membership = new Membership(config.xmpp.jid, config.network.group);
     this.#admission = new Admission(this.#membership, known);
-    this.#iceServers = new IceServers(config.ice, log);
+    this.#iceServers = new IceServers(config.ice, log, () => this.#linksMayBegin());
     this.#tincan = new TincanClient(apiPort, secretFile, log, {
       started: (state) => void this.#tincanStarted(state),
       lost: (reason) => this.#tincanLost(reason),
@@ -208,8 +213,8 @@ export class Controller {
     session.on('session', ({ resumed }) => this.#sessionBegins(resumed));
     session.on('roster', (items) => this.#roster(items));
     session.on('roster-push', (item) => this.#rosterPush(item));
-    session.on('presence', (change) => this.#presence(change));
-    session.on('signal', (signal) => this.#signal(signal));
+    session.on('presence', (change) => this.#whenLinksMayBegin(() => this.#presence(change)));
+    session.on('signal', (signal) => this.#whenLinksMayBegin(() => this.#signal(signal)));
     session.start();
   }
 
@@ -227,6 +232,18 @@ export class Controller {
       }
     }
     this.#schedule();
+  }
+
+  #whenLinksMayBegin(action: () => void): void {
+    if (this.#waiting === undefined) action();
+    else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(action);
+    else this.counters.dropped_before_ready++;
+  }
+
+  #linksMayBegin(): void {
+    const actions = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const action of actions) action();
   }
 
   #roster(items: readonly RosterItem[]): void {

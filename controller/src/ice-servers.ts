@@ -12,16 +12,23 @@ const STUN_PORT = 3478;
 /** Servers that are handed to tincan per link; its library uses one STUN and two TURN servers of them. */
 const MAX_SERVERS = 8;
 
+/** How long a first link waits for the hub's answer: without a relay at hand, a pair that needs one would lose its first attempt. */
+const FIRST_ANSWER_MS = 500;
+
 /** The STUN and TURN servers from the config, and from the hub by XEP-0215. The last good answer of the hub stays in use. */
 export class IceServers {
   readonly #configured: IceServer[];
   readonly #fromHub: boolean;
   readonly #log: Logger;
   readonly #timers = new Timers();
+  readonly #onSettled: () => void;
   #discovered: IceServer[] = [];
+  #settled = false;
 
-  constructor(config: KithConfig['ice'], log: Logger) {
+  /** @param onSettled called once, when the hub has answered or links need not wait for it any longer */
+  constructor(config: KithConfig['ice'], log: Logger, onSettled: () => void) {
     this.#log = log;
+    this.#onSettled = onSettled;
     this.#fromHub = config.from_hub;
     this.#configured = [
       ...config.stun.flatMap((server) => configured('stun', server)),
@@ -37,7 +44,11 @@ export class IceServers {
 
   /** Asks the hub now and again later. */
   refresh(discover: () => Promise<HubIceServer[]>): void {
-    if (!this.#fromHub) return;
+    if (!this.#fromHub) {
+      this.#settle();
+      return;
+    }
+    if (!this.#settled) this.#timers.after('first answer', FIRST_ANSWER_MS, () => this.#settle());
     this.#timers.after('refresh', REFRESH_MS, () => this.refresh(discover));
     discover().then(
       (servers) => {
@@ -49,6 +60,13 @@ export class IceServers {
       },
       (error: unknown) => this.#log.warn(`no STUN and TURN servers from the hub: ${describeError(error)}`),
     );
+  }
+
+  #settle(): void {
+    this.#timers.clear('first answer');
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#onSettled();
   }
 
   stop(): void {

@@ -172,6 +172,36 @@ test('both tincans killed in the same instant: the pair links again', async () =
   expect(await pings(5)).toBeGreaterThan(0);
 });
 
+test("where no datagram passes between the nodes, the link runs over the hub's relay, and status says so", async () => {
+  const rules = [
+    'table inet blocked {',
+    '  chain input {',
+    '    type filter hook input priority 0',
+    `    ip saddr ${bob.host.ip4} meta l4proto udp drop`,
+    `    ip6 saddr ${bob.host.ip6} meta l4proto udp drop`,
+    '  }',
+    '}',
+  ].join('\n');
+  await alice.host.run('nft', ['-f', '-'], { input: rules });
+  try {
+    const status = await bob.waitUntil(
+      'relayed',
+      (status) => online('alice')(status) && linkTo(status, 'alice')?.path?.startsWith('relay ') === true,
+      60_000,
+    );
+    expect(linkTo(status, 'alice')?.path).toContain(hub.host.ip4);
+    expect(await pings(10)).toBeGreaterThan(0);
+  } finally {
+    await alice.host.run('nft', ['delete', 'table', 'inet', 'blocked']);
+  }
+  process.kill(await processOf(alice.host, 'tincan'), 'SIGKILL');
+  await bob.waitUntil(
+    'direct again',
+    (status) => linkTo(status, 'alice')?.path?.startsWith('host ') === true,
+  );
+  await bothOnline();
+});
+
 test('a stranger who knows the full JID of a node gets nothing but an error, whatever he sends', async () => {
   const { node } = await alice.status();
   const wire = await HubWire.open(lab, hub.host, hub.ports.tls);
