@@ -119,6 +119,7 @@ export class Controller {
       present,
       state: machine.state,
       why: machine.why,
+      lastFailure: machine.lastFailure,
     }));
     return buildStatus({
       config: this.#config,
@@ -129,6 +130,7 @@ export class Controller {
       local: state?.local ?? this.#local,
       measured: state?.peers ?? [],
       peers: views,
+      memberCount: this.#rosterKnown ? this.#membership.count : null,
       members: this.#config.network.group === undefined ? [] : [...this.#membership.others()],
       counters: {
         ...state?.local.counters,

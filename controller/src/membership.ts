@@ -53,6 +53,11 @@ export class Membership {
     return bare === this.#self || this.#members.has(bare);
   }
 
+  /** Members, this account left out. */
+  get count(): number {
+    return this.#members.size;
+  }
+
   /** Bare JIDs of all members but this account. */
   others(): Iterable<string> {
     return this.#members;

@@ -66,6 +66,7 @@ export class PeerMachine {
   /** ICE user fragment of the peer's session that the attempt is bound to; null: bound, but by an earlier controller. */
   #boundTo: string | null | undefined;
   #why = '';
+  #lastFailure: string | null = null;
 
   constructor(uid: Uid, mine: SecurityTerms, random: () => number = Math.random) {
     this.uid = uid;
@@ -88,6 +89,11 @@ export class PeerMachine {
   /** Why the link has the security that it has, in words. */
   get why(): string {
     return this.#why;
+  }
+
+  /** Why the last attempt failed; null when none did since the link was last online. */
+  get lastFailure(): string | null {
+    return this.#lastFailure;
   }
 
   /** A controller restarted beside a running tincan: this link is there already. Its cut-off beginnings are not worth adopting. */
@@ -170,6 +176,7 @@ export class PeerMachine {
   online(attempt: number, now: number): void {
     if (attempt !== this.#attempt || this.#state.is !== 'connecting') return;
     this.#state = { is: 'online', since: now };
+    this.#lastFailure = null;
   }
 
   offline(attempt: number, reason: string, now: number): PeerAction[] {
@@ -211,7 +218,9 @@ export class PeerMachine {
     if (state.is !== 'connecting') return [];
     if (now - state.since >= ATTEMPT_TIMEOUT_MS) {
       const reason =
-        this.#boundTo === undefined ? 'the peer did not answer' : 'no path to the peer was found within 15 s';
+        this.#boundTo === undefined
+          ? 'the peer did not answer'
+          : 'no path to the peer was found within 15 s (is UDP blocked, and is there a TURN server?)';
       return this.#fail(reason, now, [this.#trim(reason)]);
     }
     if (this.#cas === undefined && now - this.#askedAt >= DESCRIPTION_RETRY_MS) {
@@ -295,6 +304,7 @@ export class PeerMachine {
 
   #fail(reason: string, now: number, actions: PeerAction[]): PeerAction[] {
     this.#failures++;
+    this.#lastFailure = reason;
     this.#state = this.#present
       ? { is: 'waiting', until: now + backoffMs(RETRY, this.#failures, this.#random), reason }
       : { is: 'idle' };

@@ -10,6 +10,8 @@ export interface PeerView {
   present: boolean;
   state: MachineState;
   why: string;
+  /** Why the last attempt failed, if one did since the link was last online. */
+  lastFailure: string | null;
 }
 
 export interface StatusInput {
@@ -24,6 +26,8 @@ export interface StatusInput {
   /** tincan's measurements, taken just now. */
   measured: readonly PeerState[];
   peers: readonly PeerView[];
+  /** Members by the roster, this account left out; null while the roster is not known. */
+  memberCount: number | null;
   /** Bare JIDs of members to be shown even when none of their nodes was ever seen. */
   members: readonly string[];
   counters: Record<string, number>;
@@ -59,6 +63,7 @@ export function buildStatus(input: StatusInput): StatusReport {
       detail: input.tincanProblem,
     },
     tap: local === undefined ? null : tapStatus(local, input.tincanProblem === null),
+    members: input.memberCount,
     links: [...links, ...absent].sort((a, b) => a.name.localeCompare(b.name) || a.uid.localeCompare(b.uid)),
     counters: input.counters,
   };
@@ -126,14 +131,14 @@ function stateWord({ state, present }: PeerView): LinkStatus['state'] {
   return present || state.is === 'connecting' ? 'connecting' : 'offline';
 }
 
-function detail({ state }: PeerView, now: number): string | null {
+function detail({ state, lastFailure }: PeerView, now: number): string | null {
   switch (state.is) {
     case 'refused':
       return state.reason;
     case 'waiting':
       return `${state.reason}; next try in ${Math.max(0, Math.ceil((state.until - now) / 1000))} s`;
     case 'connecting':
-      return `trying for ${Math.round((now - state.since) / 1000)} s`;
+      return `trying for ${Math.round((now - state.since) / 1000)} s${lastFailure === null ? '' : `; the last attempt failed: ${lastFailure}`}`;
     default:
       return null;
   }

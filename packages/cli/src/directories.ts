@@ -1,9 +1,19 @@
-import { closeSync, constants, fchmodSync, fchownSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describeError, SystemError } from '@kith/base';
 import type { KithConfig, Owner } from '@kith/config';
 
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const WRITABLE_BY_OTHERS = 0o022;
 
 /**
@@ -35,9 +45,27 @@ function makeForRoot(path: string): void {
 
 function makeFor({ uid, gid }: Owner, path: string): void {
   opened(path, 0o700, (fd) => {
+    const before = fstatSync(fd).uid;
     fchownSync(fd, uid, gid);
     fchmodSync(fd, 0o700);
+    // Another user than last time: what the controller remembers must be its own again, or it would start without memory.
+    if (before !== uid)
+      for (const name of readdirSync(path)) giveFile(join(path, name), before, { uid, gid });
   });
+}
+
+/**
+ * Gives a plain file to another owner. The directory was writable for `from`, so nothing but a plain file of its own, by its only
+ * name, may change hands: a link would let it point at somebody else's.
+ */
+function giveFile(path: string, from: number, to: Owner): void {
+  const fd = openSync(path, OPEN_FILE);
+  try {
+    const stat = fstatSync(fd);
+    if (stat.isFile() && stat.nlink === 1 && stat.uid === from) fchownSync(fd, to.uid, to.gid);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Makes a directory where there is none, and works on the very one that was opened: a link in its place is refused. */

@@ -75,6 +75,7 @@ const REPORT: StatusReport = {
   hub: { state: 'online', server: 'xmpp://vpn.test:5222', since_ms: 5, detail: null, retry_in_ms: null },
   tincan: { running: true, instance: 'a1', detail: null },
   tap: null,
+  members: 1,
   links: [],
   counters: {},
 };

@@ -37,6 +37,7 @@ const REPORT: StatusReport = {
   },
   tincan: { running: true, instance: 'a1', detail: null },
   tap: { name: 'kith-demo', state: 'up', mtu: 1360, rx_frames: 12, tx_frames: 10, dropped: 1 },
+  members: 1,
   links: [LINK],
   counters: {},
 };
@@ -102,6 +103,11 @@ test('says what needs attention last', () => {
 
 test('says when there is nobody, and when tincan does not run', () => {
   expect(formatStatus({ ...REPORT, links: [] })).toContain('\nno links: no other member node is online\n');
+  expect(formatStatus({ ...REPORT, links: [], members: 0 })).toContain('is this account in the roster group');
+  const refused = { ...REPORT.hub, state: 'refused' as const };
+  expect(formatStatus({ ...REPORT, links: [], members: null, hub: refused })).toContain(
+    'has not been reached yet',
+  );
   const dead = formatStatus({
     ...REPORT,
     links: [],

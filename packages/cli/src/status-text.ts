@@ -13,10 +13,19 @@ const SHORT_UID = 8;
 export function formatStatus(report: StatusReport): string {
   const lines = [nodeLine(report), hubLine(report), tapLine(report)];
   if (report.links.length > 0) lines.push('', ...linkTable(report.links));
-  else if (report.tincan.running) lines.push('', 'no links: no other member node is online');
+  else if (report.tincan.running) lines.push('', `no links: ${whyNoLinks(report)}`);
   const warnings = statusWarnings(report);
   if (warnings.length > 0) lines.push('', ...warnings.map((warning) => `warning: ${warning}`));
   return `${lines.map(printable).join('\n')}\n`;
+}
+
+function whyNoLinks({ hub, members }: StatusReport): string {
+  if (members === null)
+    return hub.state === 'online' ? 'the roster is not known yet' : 'the hub has not been reached yet';
+  if (members === 0) {
+    return "the hub's roster names no other member of this network; is this account in the roster group of the config?";
+  }
+  return 'no other member node is online';
 }
 
 function nodeLine({ network, node }: StatusReport): string {

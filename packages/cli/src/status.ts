@@ -59,6 +59,7 @@ function silentReport(place: NetworkPlace, detail: string | null): StatusReport 
       detail: detail === null ? null : 'it was not asked',
     },
     tap: null,
+    members: null,
     links: [],
     counters: {},
   };

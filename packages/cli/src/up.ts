@@ -15,9 +15,18 @@ import { requestStatus, statusSocket } from './status-client.ts';
 import { LOG_FILE, PID_FILE, Supervisor } from './supervisor.ts';
 import { supervisorMessage } from './supervisor-messages.ts';
 
+/** States in which the hub, or what is in the way to it, has given an answer. */
+const HUB_SPOKE: ReadonlySet<string> = new Set(['online', 'waiting', 'refused', 'conflict']);
 const SUPERVISOR_MAIN = fileURLToPath(new URL('./supervisor-main.js', import.meta.url));
 /** Both processes start in about a second; a small board with a slow card takes several. */
 const START_MS = 20_000;
+/**
+ * What tincan says is wrong for so long will not mend itself: it tries every two seconds, and an earlier network that is just ending
+ * is gone by then.
+ */
+const HOPELESS_MS = 5000;
+/** How long `up` waits for the first word of the hub, so that a wrong password shows at once; the network is up without it. */
+const HUB_WORD_MS = 3000;
 /** Short beside the start itself, long beside a connection attempt. */
 const POLL_MS = 50;
 /** One death may be an accident, and is mended at once. Two in a start mean that it cannot work. */
@@ -32,13 +41,14 @@ export async function up(
   print: (line: string) => void,
   warn: (line: string) => void,
 ): Promise<void> {
-  const { config, notices } = loadConfig(file);
+  // Before the config is read: who may not read it either shall hear the reason that matters.
   if (process.geteuid?.() !== 0) {
     throw new CommandFailure(
       EXIT.noPermission,
       'kith up needs root, to make a network interface; try: sudo kith up',
     );
   }
+  const { config, notices } = loadConfig(file);
   const running = readPidFile(join(config.process.runtime_dir, PID_FILE));
   if (running !== undefined) {
     throw new CommandFailure(EXIT.failed, `network ${config.name} runs already (supervisor ${running.pid})`);
@@ -108,18 +118,30 @@ async function waitUntilUp(config: KithConfig, supervisor: ChildProcess): Promis
   });
   const began = monotonicMs();
   let last = 'the supervisor does not start';
+  let upSince: number | undefined;
+  let troubledSince: number | undefined;
   while (monotonicMs() - began < START_MS) {
     if (failure !== undefined) throw failure;
+    const now = monotonicMs();
     if (started) {
       try {
         const report = await requestStatus(statusSocket(config.process.runtime_dir));
         // A controller that is older than this start belongs to a supervisor that was killed, and is about to end.
-        const ours = report.node.controller_uptime_ms <= monotonicMs() - began;
-        if (ours && report.tincan.running) return report;
+        const ours = report.node.controller_uptime_ms <= now - began;
+        if (ours && report.tincan.running) {
+          upSince ??= now;
+          if (HUB_SPOKE.has(report.hub.state) || now - upSince >= HUB_WORD_MS) return report;
+        }
+        if (ours && report.tap?.state === 'down' && report.tincan.detail !== null) {
+          troubledSince ??= now;
+          if (now - troubledSince >= HOPELESS_MS)
+            throw new CommandFailure(EXIT.failed, `${report.tincan.detail}; log: ${log}`);
+        }
         last = !ours
           ? 'the controller of an earlier start still runs'
           : `tincan does not run${report.tincan.detail === null ? '' : `: ${report.tincan.detail}`}`;
       } catch (error) {
+        if (error instanceof CommandFailure) throw error;
         last = describeError(error);
       }
     }
@@ -135,7 +157,9 @@ function upLine(config: KithConfig, report: StatusReport): string {
   const { ip4, interface: name } = config.network;
   const log = join(config.process.runtime_dir, LOG_FILE);
   const address = `${ip4.address}/${ip4.prefix_length}`;
-  return `network ${config.name} is up: ${address} on ${name}, hub ${report.hub.state}; log: ${log}`;
+  const { state, detail } = report.hub;
+  const hub = detail === null ? state : `${state} (${detail})`;
+  return `network ${config.name} is up: ${address} on ${name}, hub ${hub}; log: ${log}`;
 }
 
 /** Ends a supervisor that did not get its network up, so that nothing half-started is left. */

@@ -57,6 +57,8 @@ export const statusReport = z.object({
       dropped: z.number(),
     })
     .nullable(),
+  /** Members of the network by the roster, this account left out; null while the roster is not known. */
+  members: z.number().nullable(),
   links: z.array(linkStatus),
   counters: z.record(z.string(), z.number()),
 });
