@@ -6,7 +6,9 @@ import { lastErrno } from './libc.ts';
 export const EINTR = 4;
 export const EIO = 5;
 export const EAGAIN = 11;
+export const EINVAL = 22;
 export const EBADFD = 77;
+export const EMSGSIZE = 90;
 export const ENOBUFS = 105;
 
 // asm-generic/errno.h; node's own table stops short of it, and it is what a TAP read says once the device is deleted.

@@ -1,4 +1,23 @@
-export { EAGAIN, EBADFD, EINTR, EIO, ENOBUFS, errnoName, systemCallError } from './errno.ts';
+export {
+  AEAD_HEADER_BYTES,
+  AEAD_MAX_PLAINTEXT_BYTES,
+  AEAD_TAG_BYTES,
+  Aead,
+  type AeadCipher,
+} from './aead.ts';
+export { DatagramReceiver } from './datagram-receiver.ts';
+export { DatagramSender } from './datagram-sender.ts';
+export {
+  EAGAIN,
+  EBADFD,
+  EINTR,
+  EINVAL,
+  EIO,
+  EMSGSIZE,
+  ENOBUFS,
+  errnoName,
+  systemCallError,
+} from './errno.ts';
 export { EventFd } from './event-fd.ts';
 export {
   closeFd,
@@ -12,9 +31,33 @@ export {
   setNonBlocking,
   writeFrom,
 } from './file.ts';
+export { type HotMemory, hotMemory } from './hot-memory.ts';
 export { assertInterfaceName } from './ifreq.ts';
+export { IoVector } from './io-vector.ts';
 export { addressOf, stableBytes } from './memory.ts';
 export { addIp4, broadcastAddress, deleteIp4 } from './net-address.ts';
-export { interfaceIndex, setMac, setMtu, setUp } from './net-device.ts';
+export { interfaceIndex, setGsoMaxSize, setMac, setMtu, setUp } from './net-device.ts';
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts';
-export { openTap } from './tun.ts';
+export {
+  decodeSockaddr,
+  encodeSockaddr,
+  SOCKADDR_BYTES,
+  type SocketAddress,
+  type SocketFamily,
+  sameSockaddr,
+} from './sockaddr.ts';
+export {
+  IFF_MULTI_QUEUE,
+  IFF_VNET_HDR,
+  openTap,
+  openTapQueue,
+  setOffload,
+  setVnetHeaderBytes,
+  TUN_F_CSUM,
+  TUN_F_TSO_ECN,
+  TUN_F_TSO4,
+  TUN_F_TSO6,
+  TUN_F_USO4,
+  TUN_F_USO6,
+} from './tun.ts';
+export { UdpSocket, type UdpSocketOptions } from './udp-socket.ts';

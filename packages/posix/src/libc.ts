@@ -48,6 +48,62 @@ export const cSocket: (family: number, type: number, protocol: number) => number
   'int',
   ['int', 'int', 'int'],
 );
+export const cBind: (fd: number, address: number, length: number) => number = libc.func('bind', 'int', [
+  'int',
+  'uintptr_t',
+  'uint',
+]);
+export const cGetsockname: (fd: number, address: number, lengthAddress: number) => number = libc.func(
+  'getsockname',
+  'int',
+  ['int', 'uintptr_t', 'uintptr_t'],
+);
+export const cSetsockopt: (
+  fd: number,
+  level: number,
+  name: number,
+  address: number,
+  length: number,
+) => number = libc.func('setsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uint']);
+export const cGetsockopt: (
+  fd: number,
+  level: number,
+  name: number,
+  address: number,
+  lengthAddress: number,
+) => number = libc.func('getsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uintptr_t']);
+export const cSendmsg: (fd: number, messageAddress: number, flags: number) => number = libc.func(
+  'sendmsg',
+  'intptr_t',
+  ['int', 'uintptr_t', 'int'],
+);
+export const cSendmmsg: (fd: number, messagesAddress: number, count: number, flags: number) => number =
+  libc.func('sendmmsg', 'int', ['int', 'uintptr_t', 'uint', 'int']);
+export const cRecvmmsg: (
+  fd: number,
+  messagesAddress: number,
+  count: number,
+  flags: number,
+  timeoutAddress: number,
+) => number = libc.func('recvmmsg', 'int', ['int', 'uintptr_t', 'uint', 'int', 'uintptr_t']);
+export const cWritev: (fd: number, vectorAddress: number, count: number) => number = libc.func(
+  'writev',
+  'intptr_t',
+  ['int', 'uintptr_t', 'int'],
+);
+/** mmap with address and result as numbers; -1 (MAP_FAILED) on failure. */
+export const cMmap: (
+  hint: number,
+  length: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
+) => number = libc.func('mmap', 'intptr_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']);
+export const cMunmap: (address: number, length: number) => number = libc.func('munmap', 'int', [
+  'uintptr_t',
+  'size_t',
+]);
 
 /** errno of this thread's last failed call. */
 export const lastErrno: () => number = () => koffi.errno();
@@ -55,4 +111,9 @@ export const lastErrno: () => number = () => koffi.errno();
 /** Address of a view's first byte. The caller answers for the memory not moving. */
 export function rawAddress(view: Uint8Array): number {
   return Number(koffi.address(view));
+}
+
+/** Memory outside the JavaScript heap as bytes; nothing frees it when the view is collected. Ask once per piece of memory. */
+export function rawView(address: number, length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(koffi.view(BigInt(address), length));
 }

@@ -1,26 +1,16 @@
-import { check, systemCallError } from './errno.ts';
-import { closeFd, readInto, writeFrom } from './file.ts';
 import { assertLength } from './ifreq.ts';
-import { cSocket } from './libc.ts';
-import { addressOf, stableBytes } from './memory.ts';
+import { stableBytes } from './memory.ts';
 import { interfaceIndex } from './net-device.ts';
+import { NLM_F_ACK, NLM_F_REQUEST, NLMSG_HEADER_BYTES, transact } from './netlink.ts';
 
 // bits/socket.h
 const AF_INET = 2;
-const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0o2000000;
-const NETLINK_ROUTE = 0;
 // linux/rtnetlink.h
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 // linux/netlink.h
-const NLM_F_REQUEST = 0x1;
-const NLM_F_ACK = 0x4;
 const NLM_F_REPLACE = 0x100;
 const NLM_F_CREATE = 0x400;
-const NLMSG_ERROR = 2;
-const NLMSG_HEADER_BYTES = 16;
 /** struct ifaddrmsg of linux/if_addr.h. */
 const IFADDRMSG_BYTES = 8;
 /** struct rtattr and one IPv4 address. */
@@ -32,8 +22,6 @@ const IFA_BROADCAST = 4;
 const IP4_BYTES = 4;
 /** Prefixes of 31 and 32 bits have no broadcast address (RFC 3021). */
 const LONGEST_PREFIX_WITH_BROADCAST = 30;
-/** An acknowledgement is a header, an errno and the request's header; the rest is room for an extended message. */
-const REPLY_BYTES = 4096;
 
 /** Adds an IPv4 address (4 bytes) and its connected route to a device in one step. Throws SystemError. */
 export function addIp4(name: string, address: Uint8Array, prefixLength: number): void {
@@ -88,22 +76,4 @@ export function broadcastAddress(address: Uint8Array, prefixLength: number): Uin
     const networkBits = Math.min(8, Math.max(0, prefixLength - index * 8));
     return byte | (0xff >> networkBits);
   });
-}
-
-/** Sends one request to the kernel and waits for its acknowledgement, which rtnetlink writes before the send returns. */
-function transact(message: Uint8Array, attempt: string): void {
-  const fd = check(cSocket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), 'open a netlink socket');
-  try {
-    const sent = writeFrom(fd, addressOf(message), message.length);
-    if (sent < 0) throw systemCallError(attempt, -sent);
-    const reply = stableBytes(REPLY_BYTES);
-    const received = readInto(fd, addressOf(reply), reply.length);
-    if (received < 0) throw systemCallError(attempt, -received);
-    const type = new Uint16Array(reply.buffer)[2];
-    const error = new Int32Array(reply.buffer)[NLMSG_HEADER_BYTES / 4] ?? 0;
-    // An NLMSG_ERROR that carries 0 is the acknowledgement (RFC 3549 §2.3.2.2).
-    if (type === NLMSG_ERROR && error < 0) throw systemCallError(attempt, -error);
-  } finally {
-    closeFd(fd);
-  }
 }

@@ -2,6 +2,8 @@ import { check } from './errno.ts';
 import { closeFd } from './file.ts';
 import { assertLength, type Ifreq, ifreq } from './ifreq.ts';
 import { cIoctl, cSocket } from './libc.ts';
+import { stableBytes } from './memory.ts';
+import { NLM_F_ACK, NLM_F_REQUEST, NLMSG_HEADER_BYTES, transact } from './netlink.ts';
 
 // linux/sockios.h
 const SIOCGIFFLAGS = 0x8913;
@@ -18,6 +20,13 @@ const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const MAC_BYTES = 6;
+// linux/rtnetlink.h, linux/if_link.h
+const RTM_SETLINK = 19;
+const IFLA_GSO_MAX_SIZE = 41;
+/** struct ifinfomsg of linux/rtnetlink.h: family, type, index, flags, change. */
+const IFINFOMSG_BYTES = 16;
+/** struct rtattr and one 32-bit value. */
+const U32_ATTRIBUTE_BYTES = 8;
 
 /** Gives an Ethernet device its hardware address (6 bytes, unicast). Throws SystemError. */
 export function setMac(name: string, mac: Uint8Array): void {
@@ -49,6 +58,26 @@ export function interfaceIndex(name: string): number {
   const request = ifreq(name);
   deviceIoctl(SIOCGIFINDEX, request, `find interface ${name}`);
   return request.words[0] ?? 0;
+}
+
+/**
+ * Sets the largest super-frame, in bytes from the network header on, that the kernel builds for a device. Up to 65 536 it
+ * holds for IPv4 too (netif_set_gso_max_size() of net/core/rtnetlink.c keeps gso_ipv4_max_size in step). Throws SystemError.
+ */
+export function setGsoMaxSize(index: number, bytes: number): void {
+  const length = NLMSG_HEADER_BYTES + IFINFOMSG_BYTES + U32_ATTRIBUTE_BYTES;
+  const message = stableBytes(length);
+  const words = new Uint32Array(message.buffer);
+  const halves = new Uint16Array(message.buffer);
+  const attribute = NLMSG_HEADER_BYTES + IFINFOMSG_BYTES;
+  words[0] = length;
+  halves[2] = RTM_SETLINK;
+  halves[3] = NLM_F_REQUEST | NLM_F_ACK;
+  words[NLMSG_HEADER_BYTES / 4 + 1] = index;
+  halves[attribute / 2] = U32_ATTRIBUTE_BYTES;
+  halves[attribute / 2 + 1] = IFLA_GSO_MAX_SIZE;
+  words[attribute / 4 + 1] = bytes;
+  transact(message, `set the largest super-frame of interface ${index} to ${bytes}`);
 }
 
 function deviceIoctl(code: number, request: Ifreq, attempt: string): void {
