@@ -10,27 +10,48 @@ export const EGRESS_COUNTERS = [
   'dropped_to_self',
   'dropped_malformed',
   'dropped_oversize',
+  'dropped_direct_send',
+  'direct_sends',
+  'direct_send_waits',
+  'direct_gso_disabled',
 ] as const;
+/** What a gluer counts, whichever thread's block it is in. */
+export const GLUER_COUNTERS = ['dropped_bad_chunk', 'dropped_oversize'] as const;
 export const INGRESS_COUNTERS = [
   'tap_rx_frames',
   'tap_rx_bytes',
   'dropped_malformed',
-  'dropped_oversize',
+  ...GLUER_COUNTERS,
   'dropped_spoofed_mac',
   'dropped_spoofed_ip',
   'dropped_tap_write',
+  'dropped_fragments',
   'learned_macs',
   'table_full',
   'refused_bindings',
+  'direct_receives',
+  'direct_socket_overflow',
+  'dropped_unknown_datagram',
+  'dropped_unknown_receiver',
+  'dropped_forged',
+  'dropped_replayed',
+  'dropped_control_limited',
+  'dropped_control_full',
 ] as const;
-export const MAIN_COUNTERS = ['dropped_downlink_full', 'dropped_oversize'] as const;
+export const MAIN_COUNTERS = ['dropped_downlink_full', 'dropped_oversize', 'dropped_control_send'] as const;
 
 export type EgressCounter = (typeof EGRESS_COUNTERS)[number];
+export type GluerCounter = (typeof GLUER_COUNTERS)[number];
 export type IngressCounter = (typeof INGRESS_COUNTERS)[number];
 export type MainCounter = (typeof MAIN_COUNTERS)[number];
 
+/** What code needs that counts some of the names of a block. */
+export interface Counting<Name extends string> {
+  add(name: Name, amount?: number): void;
+}
+
 /** A thread's own block. */
-export class Counters<Name extends string> {
+export class Counters<Name extends string> implements Counting<Name> {
   readonly memory: SharedArrayBuffer;
   readonly #values: Float64Array;
   readonly #names: readonly Name[];

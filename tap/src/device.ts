@@ -1,6 +1,26 @@
 import { ConfigError, KithError, SystemError } from '@kith/base';
-import { addIp4, closeFd, deleteIp4, openTap, setMac, setMtu, setUp } from '@kith/posix';
+import {
+  addIp4,
+  closeFd,
+  deleteIp4,
+  IFF_VNET_HDR,
+  interfaceIndex,
+  openTap,
+  setGsoMaxSize,
+  setMac,
+  setMtu,
+  setOffload,
+  setUp,
+  setVnetHeaderBytes,
+  TUN_F_CSUM,
+  TUN_F_TSO_ECN,
+  TUN_F_TSO4,
+  TUN_F_TSO6,
+  TUN_F_USO4,
+  TUN_F_USO6,
+} from '@kith/posix';
 import { isStationMac, MAC_BYTES, parseIp4 } from './addresses.ts';
+import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 
 /** An IPv4 address with its network, as the config names it. */
 export interface Ip4Setting {
@@ -11,6 +31,18 @@ export interface Ip4Setting {
 /** Below 576 no IPv4 host has to work (RFC 1122 §3.3.2); above 65521 Linux refuses a TAP (MAX_MTU of drivers/net/tun.c). */
 const MIN_MTU = 576;
 const MAX_MTU = 65_521;
+
+/** Which super-frames the kernel may hand over. Without TSO, transport checksums are still left to the receiver's kernel. */
+export interface Offload {
+  readonly tso: boolean;
+  readonly uso: boolean;
+}
+
+/**
+ * Largest super-frame that the kernel builds, so that all chunks of one fit into one send: 65 507 bytes of datagrams of 1 232 bytes
+ * (IPv6's least MTU) hold 53 chunks, whose payloads of about 1 106 bytes (32 bytes of datagram, 8 of chunk, 86 of headers) sum up to this.
+ */
+const MAX_SUPER_FRAME = 58_600;
 
 /** Throws ConfigError for values that cannot make a device. */
 export function assertDeviceOptions(mac: Uint8Array, mtu: number, ip4: Ip4Setting | undefined): void {
@@ -37,23 +69,66 @@ export function assertIp4(ip4: Ip4Setting): void {
   }
 }
 
-/** Creates the device, gives it its addresses and sets it up. Returns its descriptor; closing that removes the device. */
+export interface Device {
+  readonly fd: number;
+  /** What of the wanted offloads the kernel knows. */
+  readonly offload: Offload;
+}
+
+/**
+ * Creates the device, gives it its addresses and sets it up. Each read and write of its descriptor has a virtio header before the
+ * frame; closing the descriptor removes the device.
+ */
 export function createDevice(
   name: string,
   mac: Uint8Array,
   mtu: number,
   ip4: Ip4Setting | undefined,
-): number {
+  wanted: Offload,
+): Device {
   const fd = openNamed(name);
   try {
+    setVnetHeaderBytes(fd, VIRTIO_HEADER_BYTES);
     setMac(name, mac);
     setMtu(name, mtu);
+    const offload = agreeOnOffload(fd, wanted);
+    if (offload.tso) limitSuperFrames(name);
     if (ip4 !== undefined) addIp4(name, parseIp4(ip4.address), ip4.prefixLength);
     setUp(name, true);
-    return fd;
+    return { fd, offload };
   } catch (error) {
     closeFd(fd);
     throw error;
+  }
+}
+
+/** Turns on what the kernel knows of the wanted offloads. */
+function agreeOnOffload(fd: number, wanted: Offload): Offload {
+  const tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  if (wanted.tso && wanted.uso && acceptsOffload(fd, tso | TUN_F_USO4 | TUN_F_USO6))
+    return { tso: true, uso: true };
+  if (wanted.tso && acceptsOffload(fd, tso)) return { tso: true, uso: false };
+  if (!acceptsOffload(fd, TUN_F_CSUM)) setOffload(fd, 0);
+  return { tso: false, uso: false };
+}
+
+function acceptsOffload(fd: number, flags: number): boolean {
+  try {
+    setOffload(fd, flags);
+    return true;
+  } catch (error) {
+    // EINVAL: a kernel that does not know one of the flags.
+    if (error instanceof KithError && error.code === 'EINVAL') return false;
+    throw error;
+  }
+}
+
+/** A super-frame of full size only costs a second send, so that a kernel without this setting is no reason to fail. */
+function limitSuperFrames(name: string): void {
+  try {
+    setGsoMaxSize(interfaceIndex(name), MAX_SUPER_FRAME);
+  } catch (error) {
+    if (!(error instanceof KithError)) throw error;
   }
 }
 
@@ -75,7 +150,7 @@ export function replaceIp4(name: string, old: Ip4Setting | undefined, ip4: Ip4Se
 
 function openNamed(name: string): number {
   try {
-    return openTap(name);
+    return openTap(name, IFF_VNET_HDR);
   } catch (cause) {
     const code = cause instanceof KithError ? cause.code : '';
     if (code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO') {

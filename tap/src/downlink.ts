@@ -1,6 +1,14 @@
 import { BugError } from '@kith/base';
 import { type RingMemory, RingProducer } from '@kith/ring';
 import type { Counters, MainCounter } from './counters.ts';
+import { GLUER_HEADROOM } from './gluer.ts';
+
+/**
+ * Unused bytes before each chunk in the ring. The ingress worker's gluer writes into GLUER_HEADROOM of them; eight keep the chunk
+ * aligned as the ring aligns it.
+ */
+export const DOWNLINK_HEADROOM = 8;
+if (GLUER_HEADROOM > DOWNLINK_HEADROOM) throw new BugError('TAP_HEADROOM', 'chunks lack headroom');
 
 interface Command {
   readonly tag: number;
@@ -14,47 +22,48 @@ interface Command {
 const MAX_WAITING = 4096;
 
 /**
- * The main thread's end of the downlink ring. A frame that finds no room is dropped and counted; a command never is: it waits,
- * and the frames behind it are dropped until it is in, so that the order holds.
+ * The main thread's end of a ring to a worker. A chunk that finds no room is dropped and counted; a command never is: it waits,
+ * and the chunks behind it are dropped until it is in, so that the order holds.
  */
 export class Downlink {
   readonly #ring: RingProducer;
   readonly #counters: Counters<MainCounter>;
-  readonly #maxFrame: number;
+  readonly #maxChunk: number;
   readonly #wake: () => void;
   #waiting: Command[] = [];
   #isRetrying = false;
   #isStopped = false;
 
-  constructor(memory: RingMemory, counters: Counters<MainCounter>, maxFrame: number, wake: () => void) {
+  constructor(memory: RingMemory, counters: Counters<MainCounter>, maxChunk: number, wake: () => void) {
     this.#ring = new RingProducer(memory);
     this.#counters = counters;
-    this.#maxFrame = maxFrame;
+    this.#maxChunk = maxChunk;
     this.#wake = wake;
   }
 
-  /** False when the frame was dropped. */
-  frame(link: number, data: Uint8Array, offset: number, length: number): boolean {
-    if (length > this.#maxFrame) {
+  /** False when the chunk was dropped. */
+  chunk(link: number, data: Uint8Array, offset: number, length: number): boolean {
+    if (length > this.#maxChunk) {
       this.#counters.add('dropped_oversize');
       return false;
     }
-    if (this.#isStopped || this.#waiting.length > 0 || !this.#ring.push(data, offset, length, link)) {
+    const ring = this.#ring;
+    const at = this.#isStopped || this.#waiting.length > 0 ? -1 : ring.reserve(DOWNLINK_HEADROOM + length);
+    if (at < 0) {
       this.#counters.add('dropped_downlink_full');
       return false;
     }
+    ring.bytes.set(data.subarray(offset, offset + length), at + DOWNLINK_HEADROOM);
+    ring.commit(DOWNLINK_HEADROOM + length, link);
     this.#publish();
     return true;
   }
 
-  /** Throws BugError when too many commands wait. */
+  /** `payload` is zeroed once it is in the ring, since it may hold keys. Throws BugError when too many commands wait. */
   command(tag: number, payload: Uint8Array): void {
     if (this.#isStopped) return;
     if (this.#waiting.length >= MAX_WAITING) {
-      throw new BugError(
-        'TAP_COMMANDS_STALLED',
-        `the ingress worker has left ${MAX_WAITING} commands unread`,
-      );
+      throw new BugError('TAP_COMMANDS_STALLED', `a TAP worker has left ${MAX_WAITING} commands unread`);
     }
     this.#waiting.push({ tag, payload });
     if (!this.#isRetrying) this.#flushCommands();
@@ -62,6 +71,7 @@ export class Downlink {
 
   stop(): void {
     this.#isStopped = true;
+    for (const { payload } of this.#waiting) payload.fill(0);
     this.#waiting = [];
   }
 
@@ -70,12 +80,13 @@ export class Downlink {
     let done = 0;
     for (const { tag, payload } of this.#waiting) {
       if (!this.#ring.push(payload, 0, payload.length, tag)) break;
+      payload.fill(0);
       done++;
     }
     this.#waiting.splice(0, done);
     this.#publish();
     if (this.#waiting.length === 0) return;
-    // The ring is full of frames, and the worker is busy emptying it: a few turns of the event loop later there is room.
+    // The ring is full of chunks, and the worker is busy emptying it: a few turns of the event loop later there is room.
     this.#isRetrying = true;
     setImmediate(this.#flushCommands);
   };

@@ -1,32 +1,58 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import {
   addressOf,
+  DatagramSender,
   EAGAIN,
   EINTR,
   EventFd,
+  type HotMemory,
+  hotMemory,
   POLLIN,
   PollSet,
   readInto,
-  stableBytes,
   systemCallError,
 } from '@kith/posix';
-import { RingProducer } from '@kith/ring';
+import { RingConsumer, RingProducer } from '@kith/ring';
+import { LINK_ALL } from './addresses.ts';
 import { threadClock } from './clock.ts';
 import { Counters, EGRESS_COUNTERS } from './counters.ts';
+import {
+  decodeKeyed,
+  decodePath,
+  TAG_CLEAR_PATH,
+  TAG_PATH_ERROR,
+  TAG_REMOVE_LINK,
+  TAG_SET_PATH,
+  TAG_SET_SENDER,
+} from './direct-commands.ts';
+import { DIRECT_EGRESS_BYTES, DirectEgress } from './direct-egress.ts';
+import { DirectStats } from './direct-stats.ts';
 import { DROP, EgressSwitch } from './egress-switch.ts';
 import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
 import { isAskedToStop } from './stop.ts';
-import { READY, type WorkerStart } from './worker-start.ts';
+import { TokenBucket } from './token-bucket.ts';
+import { GSO_NONE, VIRTIO_HEADER_BYTES } from './virtio-header.ts';
+import { word16 } from './wire-bytes.ts';
+import { type DirectStart, READY, type WorkerStart } from './worker-start.ts';
 
 /**
- * Frames per publish. Large enough that the cost of poll, publish and wake-up is spread, small enough that the first frame of
+ * Reads per publish. Large enough that the cost of poll, publish and wake-up is spread, small enough that the first frame of
  * a batch waits some 30 µs at most.
  */
 const BATCH = 64;
 const TAP = 0;
 const BELL = 1;
 
-/** TAP to uplink ring: sleeps in poll, reads each frame straight into the ring, tags it with its link. */
+/** Path errors told per second: the first says all that the main thread needs. */
+const PATH_ERRORS_PER_SECOND = 10;
+
+/** Direct carrier of this worker, and the commands to it. */
+interface Direct {
+  readonly egress: DirectEgress;
+  readonly commands: RingConsumer;
+}
+
+/** From TAP to where the frame's link leads: sealed to the socket when it has a direct path, else into the uplink ring, tagged with the link. */
 class EgressWorker {
   readonly #start: WorkerStart;
   readonly #bell: EventFd;
@@ -37,11 +63,10 @@ class EgressWorker {
   readonly #switch: EgressSwitch;
   readonly #clock = threadClock();
   readonly #maxFrame: number;
-  /** One byte more than the largest frame: a read cuts what does not fit, and only so does it show. */
-  readonly #readBytes: number;
-  /** Where frames are read to when the ring is full; they are counted, not kept. */
-  readonly #scratch: Uint8Array;
-  readonly #scratchAddress: number;
+  /** Where frames are read to, virtio header first; behind it the direct carrier writes its datagrams. */
+  readonly #memory: HotMemory;
+  readonly #direct: Direct | null;
+  readonly #pathErrors = new TokenBucket(PATH_ERRORS_PER_SECOND, PATH_ERRORS_PER_SECOND, this.#clock());
 
   constructor(start: WorkerStart) {
     this.#start = start;
@@ -55,44 +80,123 @@ class EgressWorker {
     this.#counters = new Counters(EGRESS_COUNTERS, start.counters);
     this.#switch = new EgressSwitch(start.table, this.#counters, this.#clock());
     this.#maxFrame = start.mtu + ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES;
-    this.#readBytes = this.#maxFrame + 1;
-    this.#scratch = stableBytes(this.#readBytes);
-    this.#scratchAddress = addressOf(this.#scratch);
+    this.#memory = hotMemory(start.maxRead + (start.direct === null ? 0 : DIRECT_EGRESS_BYTES));
+    this.#direct = start.direct === null ? null : this.#newDirect(start.direct);
   }
 
   run(): void {
     for (;;) {
-      this.#poll.wait(-1);
+      const mayRest = this.#carryOutCommands();
+      this.#poll.wait(mayRest ? -1 : 0);
       if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
       if (isAskedToStop(this.#start.stop)) return;
       if (this.#poll.ready(TAP) === 0) continue;
       // POLLERR, which says that the device is gone, comes back as EBADFD from the read.
-      this.#readBatch(this.#clock());
+      const nowMs = this.#clock();
+      if (this.#direct?.egress.isUsed === true) this.#readForDirect(this.#direct.egress, nowMs);
+      else this.#readForRing(nowMs);
       if (this.#uplink.publish()) this.#uplink.wakeSleeper();
     }
   }
 
-  #readBatch(nowMs: number): void {
+  /** No link has a direct path: frames are read straight into the ring. */
+  #readForRing(nowMs: number): void {
     for (let count = 0; count < BATCH; count++) {
-      const at = this.#uplink.reserve(this.#readBytes);
-      const address = at < 0 ? this.#scratchAddress : this.#uplinkAddress + at;
-      const length = readInto(this.#start.tapFd, address, this.#readBytes);
-      if (length === -EAGAIN || length === -EINTR) return;
-      if (length < 0) throw systemCallError('read from the TAP device', -length);
-      this.#counters.add('tap_tx_frames');
-      this.#counters.add('tap_tx_bytes', length);
+      const at = this.#uplink.reserve(this.#start.maxRead);
+      const length = this.#read(at < 0 ? this.#memory.address : this.#uplinkAddress + at);
+      if (length < 0) return;
       if (at < 0) {
         this.#counters.add('dropped_uplink_full');
         continue;
       }
-      if (length > this.#maxFrame) {
-        // Somebody raised the interface's MTU by hand.
-        this.#counters.add('dropped_oversize');
-        continue;
-      }
-      const link = this.#switch.route(this.#uplink.bytes, at, length, nowMs);
+      const link = this.#route(this.#uplink.bytes, at, length, nowMs);
       if (link !== DROP) this.#uplink.commit(length, link);
     }
+  }
+
+  /** Some link has a direct path: frames are read beside the datagrams that they become; the others are copied to the ring. */
+  #readForDirect(direct: DirectEgress, nowMs: number): void {
+    for (let count = 0; count < BATCH; count++) {
+      const length = this.#read(this.#memory.address);
+      if (length < 0) break;
+      const link = this.#route(this.#memory.bytes, 0, length, nowMs);
+      if (link === DROP) continue;
+      if (link === LINK_ALL) direct.sendToAll(0, length);
+      else if (direct.send(link, 0, length)) continue;
+      if (!this.#uplink.push(this.#memory.bytes, 0, length, link)) this.#counters.add('dropped_uplink_full');
+    }
+    direct.flush();
+  }
+
+  /** One frame; -1 when there is none. */
+  #read(address: number): number {
+    const length = readInto(this.#start.tapFd, address, this.#start.maxRead);
+    if (length >= 0) return length;
+    if (length === -EAGAIN || length === -EINTR) return -1;
+    throw systemCallError('read from the TAP device', -length);
+  }
+
+  /** Counts a frame and says where it goes. */
+  #route(data: Uint8Array, at: number, length: number, nowMs: number): number {
+    const frameBytes = length - VIRTIO_HEADER_BYTES;
+    this.#counters.add('tap_tx_frames');
+    this.#counters.add('tap_tx_bytes', frameBytes);
+    const isSuperFrame = data[at + 1] !== GSO_NONE;
+    if (!isSuperFrame && frameBytes > this.#maxFrame) {
+      // Somebody raised the interface's MTU by hand.
+      this.#counters.add('dropped_oversize');
+      return DROP;
+    }
+    return this.#switch.route(data, at + VIRTIO_HEADER_BYTES, frameBytes, nowMs);
+  }
+
+  #newDirect(start: DirectStart): Direct {
+    const egress = new DirectEgress(
+      this.#memory,
+      this.#start.maxRead,
+      start.socketFd,
+      new DatagramSender(start.socketFd),
+      start.gso,
+      new DirectStats(start.stats),
+      this.#counters,
+      this.#onPathError,
+    );
+    return { egress, commands: new RingConsumer(start.ring) };
+  }
+
+  /** Whether the worker may sleep afterwards: the next command rings the bell. */
+  #carryOutCommands(): boolean {
+    if (this.#direct === null) return true;
+    const { egress, commands } = this.#direct;
+    while (commands.peek()) {
+      carryOut(egress, commands);
+      commands.bytes.fill(0, commands.offset, commands.offset + commands.length);
+      commands.release();
+    }
+    return commands.announceSleep();
+  }
+
+  readonly #onPathError = (link: number, errno: number): void => {
+    if (!this.#pathErrors.take(this.#clock())) return;
+    const payload = Uint8Array.of(link >> 8, link, errno);
+    this.#uplink.push(payload, 0, payload.length, TAG_PATH_ERROR);
+  };
+}
+
+function carryOut(egress: DirectEgress, command: RingConsumer): void {
+  switch (command.tag) {
+    case TAG_SET_SENDER:
+      egress.setSender(decodeKeyed(command.bytes, command.offset));
+      break;
+    case TAG_SET_PATH:
+      egress.setPath(decodePath(command.bytes, command.offset));
+      break;
+    case TAG_CLEAR_PATH:
+      egress.clearPath(word16(command.bytes, command.offset));
+      break;
+    case TAG_REMOVE_LINK:
+      egress.removeLink(word16(command.bytes, command.offset));
+      break;
   }
 }
 

@@ -1,6 +1,6 @@
 import { isOwnerless, isStationMac, KIND_IP6, KIND_MAC } from './addresses.ts';
 import type { Counters, IngressCounter } from './counters.ts';
-import { ETHERNET_HEADER_BYTES, inspectFrame, newFrameClaims, SOURCE_AT, VLAN_TAG_BYTES } from './frame.ts';
+import { inspectFrame, newFrameClaims, SOURCE_AT } from './frame.ts';
 import { NO_LINK } from './table-reader.ts';
 import { TableWriter } from './table-writer.ts';
 
@@ -11,18 +11,18 @@ import { TableWriter } from './table-writer.ts';
 export class IngressSwitch {
   readonly #table: TableWriter;
   readonly #counters: Counters<IngressCounter>;
-  readonly #maxFrame: number;
   readonly #claims = newFrameClaims();
 
-  constructor(table: SharedArrayBuffer, counters: Counters<IngressCounter>, mtu: number) {
+  constructor(table: SharedArrayBuffer, counters: Counters<IngressCounter>) {
     this.#table = new TableWriter(table);
     this.#counters = counters;
-    this.#maxFrame = mtu + ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES;
   }
 
-  /** Whether the frame may go to TAP; if not, why is counted. `nowSeconds` is of threadClock. */
+  /**
+   * Whether the frame may go to TAP; if not, why is counted. `nowSeconds` is of threadClock. Of a super-frame only the headers need
+   * to stand in `data`: the payload of TCP and UDP is not looked at.
+   */
   admit(link: number, data: Uint8Array, offset: number, length: number, nowSeconds: number): boolean {
-    if (length > this.#maxFrame) return this.#drop('dropped_oversize');
     const source = offset + SOURCE_AT;
     const claims = this.#claims;
     if (!inspectFrame(data, offset, length, claims) || !isStationMac(data, source)) {

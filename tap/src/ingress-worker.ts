@@ -1,68 +1,188 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { addressOf, EBADFD, EventFd, POLLIN, PollSet, systemCallError, writeFrom } from '@kith/posix';
-import { RingConsumer } from '@kith/ring';
+import {
+  addressOf,
+  DatagramReceiver,
+  EBADFD,
+  EventFd,
+  type HotMemory,
+  hotMemory,
+  IoVector,
+  POLLIN,
+  PollSet,
+  systemCallError,
+  writeFrom,
+} from '@kith/posix';
+import { RingConsumer, RingProducer } from '@kith/ring';
 import { LINK_ALL } from './addresses.ts';
 import { threadClock } from './clock.ts';
-import { commandAddressAt, commandKind, commandLink, TAG_BIND } from './commands.ts';
+import { commandAddressAt, commandKind, commandLink, TAG_BIND, TAG_UNBIND_LINK } from './commands.ts';
 import { Counters, INGRESS_COUNTERS } from './counters.ts';
+import { decodeKeyed, TAG_ADD_RECEIVER, TAG_REMOVE_LINK, TAG_REMOVE_RECEIVER } from './direct-commands.ts';
+import { DirectIngress } from './direct-ingress.ts';
+import { DirectStats } from './direct-stats.ts';
+import { DOWNLINK_HEADROOM } from './downlink.ts';
+import { Fragments, fragmentBytes } from './fragments.ts';
+import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
+import { Gluer, MAX_PIECES } from './gluer.ts';
 import { IngressSwitch } from './ingress-switch.ts';
 import { isAskedToStop } from './stop.ts';
-import { READY, type WorkerStart } from './worker-start.ts';
+import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
+import { word32 } from './wire-bytes.ts';
+import { type DirectStart, READY, type WorkerStart } from './worker-start.ts';
 
 /** Records between two looks at the clock and the stop word, and between two returns of ring space to the main thread. */
 const BATCH = 64;
+/** Calls of the socket between two looks at the downlink, so that neither starves the other. */
+const RECEIVES = 16;
+const BELL = 0;
+const SOCKET = 1;
 
-/** Downlink ring to TAP: sleeps in poll, carries out commands, writes the frames that the switch admits straight from the ring. */
+/** With UDP_GRO one slot takes what the kernel coalesced, up to 64 KiB; two of them share one call. */
+const GRO_SLOTS = 2;
+const GRO_SLOT_BYTES = 65_536;
+/** Without it a slot takes one datagram, of a jumbo frame at most, and many share one call. */
+const PLAIN_SLOTS = 32;
+const PLAIN_SLOT_BYTES = 9_216;
+
+/** From the downlink ring and the direct carrier's socket to TAP: glues chunks, writes the frames that the switch admits. */
 class IngressWorker {
   readonly #start: WorkerStart;
   readonly #bell: EventFd;
   readonly #poll: PollSet;
   readonly #downlink: RingConsumer;
-  readonly #downlinkAddress: number;
   readonly #counters: Counters<(typeof INGRESS_COUNTERS)[number]>;
   readonly #switch: IngressSwitch;
+  readonly #vector = new IoVector(MAX_PIECES);
   readonly #clock = threadClock();
+  readonly #maxFrame: number;
+  /** Frames under reassembly, then the slots of the socket. */
+  readonly #memory: HotMemory;
+  readonly #fragments: Fragments;
+  readonly #ringGluer: Gluer;
+  readonly #downlinkAddress: number;
+  readonly #direct: DirectIngress | null;
+  /** Bytes of the downlink that the gluer may still refer to. */
+  #held = 0;
+  #lost = 0;
+  #nowSeconds = 0;
 
   constructor(start: WorkerStart) {
+    const { direct } = start;
     this.#start = start;
     this.#bell = EventFd.attach(start.bellFd);
-    this.#poll = new PollSet([{ fd: start.bellFd, events: POLLIN }]);
+    const bell = { fd: start.bellFd, events: POLLIN };
+    this.#poll = new PollSet(direct === null ? [bell] : [bell, { fd: direct.socketFd, events: POLLIN }]);
     this.#downlink = new RingConsumer(start.ring);
     this.#downlinkAddress = addressOf(this.#downlink.bytes);
     this.#counters = new Counters(INGRESS_COUNTERS, start.counters);
-    this.#switch = new IngressSwitch(start.table, this.#counters, start.mtu);
+    this.#switch = new IngressSwitch(start.table, this.#counters);
+    this.#maxFrame = start.mtu + ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES;
+    const slotsAt = fragmentBytes(this.#maxFrame, VIRTIO_HEADER_BYTES);
+    const slots = direct?.gro === true ? GRO_SLOTS : PLAIN_SLOTS;
+    const slotBytes = direct?.gro === true ? GRO_SLOT_BYTES : PLAIN_SLOT_BYTES;
+    this.#memory = hotMemory(slotsAt + (direct === null ? 0 : slots * slotBytes));
+    this.#fragments = new Fragments(this.#memory.bytes, 0, this.#maxFrame, VIRTIO_HEADER_BYTES);
+    this.#ringGluer = this.#newGluer(this.#downlink.bytes, this.#downlinkAddress);
+    this.#direct =
+      direct === null
+        ? null
+        : this.#newDirect(
+            direct,
+            new DatagramReceiver(direct.socketFd, this.#memory, slotsAt, slots, slotBytes),
+          );
   }
 
   run(): void {
     for (;;) {
       if (isAskedToStop(this.#start.stop)) return;
-      if (this.#drainBatch(Math.floor(this.#clock() / 1000)) || !this.#downlink.announceSleep()) continue;
+      const nowMs = this.#clock();
+      this.#nowSeconds = Math.floor(nowMs / 1000);
+      const isRingBusy = this.#drainRing();
+      const isSocketBusy = this.#direct !== null && this.#drainSocket(this.#direct, nowMs);
+      if (isRingBusy || isSocketBusy || !this.#downlink.announceSleep()) continue;
       this.#poll.wait(-1);
-      this.#bell.clear();
+      if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
       this.#downlink.awake();
     }
   }
 
   /** Whether there may be more. */
-  #drainBatch(nowSeconds: number): boolean {
+  #drainRing(): boolean {
     const ring = this.#downlink;
-    for (let count = 0; count < BATCH; count++) {
-      if (!ring.peek()) return false;
-      if (ring.tag <= LINK_ALL) this.#frame(nowSeconds);
-      else this.#command(nowSeconds);
+    let count = 0;
+    for (; count < BATCH && ring.peek(); count++) {
+      if (ring.tag <= LINK_ALL) this.#chunk();
+      else this.#command();
       ring.release();
     }
-    ring.flush();
+    this.#flushRing();
+    return count === BATCH;
+  }
+
+  /** Whether there may be more. */
+  #drainSocket(direct: DirectIngress, nowMs: number): boolean {
+    if (this.#poll.ready(SOCKET) === 0) return false;
+    for (let count = 0; count < RECEIVES; count++) {
+      // Whatever an asynchronous error of the socket says (ICMP of some peer), the next datagram is behind it.
+      if (direct.receive(nowMs) < 0) return false;
+    }
     return true;
   }
 
-  #frame(nowSeconds: number): void {
+  #chunk(): void {
     const ring = this.#downlink;
-    if (!this.#switch.admit(ring.tag, ring.bytes, ring.offset, ring.length, nowSeconds)) return;
-    const result = writeFrom(this.#start.tapFd, this.#downlinkAddress + ring.offset, ring.length);
-    if (result === ring.length) {
+    // The ring gives space back by itself after a quarter of its capacity; what the gluer holds must be written before.
+    if ((this.#held + ring.length) * 8 >= ring.bytes.length) this.#flushRing();
+    this.#held += ring.length;
+    const at = ring.offset + DOWNLINK_HEADROOM;
+    this.#ringGluer.accept(ring.tag, at, ring.length - DOWNLINK_HEADROOM);
+  }
+
+  #flushRing(): void {
+    this.#ringGluer.flush();
+    this.#downlink.flush();
+    this.#held = 0;
+    if (this.#fragments.lost === this.#lost) return;
+    this.#counters.add('dropped_fragments', this.#fragments.lost - this.#lost);
+    this.#lost = this.#fragments.lost;
+  }
+
+  #newGluer(data: Uint8Array, address: number): Gluer {
+    const gluer = new Gluer(
+      data,
+      this.#maxFrame,
+      this.#start.offload,
+      this.#fragments,
+      this.#counters,
+      (link) => {
+        this.#write(link, gluer, gluer.memory === data ? address : this.#memory.address);
+      },
+    );
+    return gluer;
+  }
+
+  #newDirect(start: DirectStart, receiver: DatagramReceiver): DirectIngress {
+    return new DirectIngress(
+      this.#memory,
+      receiver,
+      this.#newGluer(this.#memory.bytes, this.#memory.address),
+      new RingProducer(start.ring),
+      new DirectStats(start.stats),
+      this.#counters,
+      this.#clock(),
+    );
+  }
+
+  /** Writes the frame that a gluer made, unless its sender may not have sent it. */
+  #write(link: number, gluer: Gluer, address: number): void {
+    if (!this.#switch.admit(link, gluer.memory, gluer.frameAt, gluer.frameBytes, this.#nowSeconds)) return;
+    const result =
+      gluer.partCount === 1
+        ? writeFrom(this.#start.tapFd, address + (gluer.partAt[0] ?? 0), gluer.partBytes[0] ?? 0)
+        : this.#writeParts(gluer, address);
+    if (result === VIRTIO_HEADER_BYTES + gluer.frameBytes) {
       this.#counters.add('tap_rx_frames');
-      this.#counters.add('tap_rx_bytes', result);
+      this.#counters.add('tap_rx_bytes', gluer.frameBytes);
     } else if (result === -EBADFD) {
       throw systemCallError('write to the TAP device', EBADFD);
     } else {
@@ -71,11 +191,43 @@ class IngressWorker {
     }
   }
 
-  #command(nowSeconds: number): void {
+  #writeParts(gluer: Gluer, address: number): number {
+    const vector = this.#vector;
+    vector.reset();
+    for (let part = 0; part < gluer.partCount; part++) {
+      vector.add(address + (gluer.partAt[part] ?? 0), gluer.partBytes[part] ?? 0);
+    }
+    return vector.writeTo(this.#start.tapFd);
+  }
+
+  #command(): void {
     const ring = this.#downlink;
-    const link = commandLink(ring);
-    if (ring.tag !== TAG_BIND) this.#switch.unbindLink(link);
-    else this.#switch.bind(link, commandKind(ring), ring.bytes, commandAddressAt(ring), nowSeconds);
+    // Frames before a command are judged by what held before it.
+    this.#ringGluer.flush();
+    switch (ring.tag) {
+      case TAG_BIND:
+        this.#switch.bind(
+          commandLink(ring),
+          commandKind(ring),
+          ring.bytes,
+          commandAddressAt(ring),
+          this.#nowSeconds,
+        );
+        break;
+      case TAG_UNBIND_LINK:
+        this.#switch.unbindLink(commandLink(ring));
+        break;
+      case TAG_ADD_RECEIVER:
+        this.#direct?.addReceiver(decodeKeyed(ring.bytes, ring.offset));
+        ring.bytes.fill(0, ring.offset, ring.offset + ring.length);
+        break;
+      case TAG_REMOVE_RECEIVER:
+        this.#direct?.removeReceiver(word32(ring.bytes, ring.offset));
+        break;
+      case TAG_REMOVE_LINK:
+        this.#direct?.removeLink(commandLink(ring));
+        break;
+    }
   }
 }
 

@@ -39,21 +39,21 @@ function tagsIn(consumer: RingConsumer): number[] {
 test('a full downlink drops frames, but never a command, nor the order between them', async () => {
   const { downlink, counters, consumer } = newDownlink(256);
   let delivered = 0;
-  while (downlink.frame(5, FRAME, 0, FRAME.length)) delivered++;
+  while (downlink.chunk(5, FRAME, 0, FRAME.length)) delivered++;
   expect(delivered).toBe(4);
   // Room for the frame, but its link is not bound yet.
   for (let link = 0; link < 20; link++) downlink.command(TAG_BIND, encodeBind(link, 3, new Uint8Array(16)));
   expect(consumer.peek()).toBe(true);
   consumer.release();
   consumer.flush();
-  expect(downlink.frame(6, FRAME, 0, FRAME.length)).toBe(false);
+  expect(downlink.chunk(6, FRAME, 0, FRAME.length)).toBe(false);
   expect(counters.get('dropped_downlink_full')).toBe(2);
   const tags = tagsIn(consumer);
   while (tags.length < 23) {
     await turn();
     tags.push(...tagsIn(consumer));
   }
-  expect(downlink.frame(7, FRAME, 0, FRAME.length)).toBe(true);
+  expect(downlink.chunk(7, FRAME, 0, FRAME.length)).toBe(true);
   expect([...tags, ...tagsIn(consumer)]).toEqual([5, 5, 5, ...new Array(20).fill(TAG_BIND), 7]);
 });
 
@@ -79,14 +79,14 @@ test('a stalled ingress worker is reported rather than letting commands pile up'
 test('the downlink wakes a sleeping worker once', () => {
   const { downlink, consumer, wakes } = newDownlink(1024);
   expect(consumer.announceSleep()).toBe(true);
-  downlink.frame(1, FRAME, 0, 10);
-  downlink.frame(1, FRAME, 0, 10);
+  downlink.chunk(1, FRAME, 0, 10);
+  downlink.chunk(1, FRAME, 0, 10);
   expect(wakes()).toBe(1);
 });
 
 test('frames beyond the largest are refused before they reach the ring', () => {
   const { downlink, counters, consumer } = newDownlink(256);
-  expect(downlink.frame(1, new Uint8Array(65), 0, 65)).toBe(false);
+  expect(downlink.chunk(1, new Uint8Array(65), 0, 65)).toBe(false);
   expect(counters.get('dropped_oversize')).toBe(1);
   expect(consumer.peek()).toBe(false);
 });

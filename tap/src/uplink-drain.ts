@@ -5,6 +5,8 @@ import type { RingConsumer } from '@kith/ring';
  * about a millisecond.
  */
 const FRAMES_PER_TURN = 128;
+/** And bytes, since frames may be super-frames: what is queued for a data channel leaves only between turns, and that queue is bounded. */
+const BYTES_PER_TURN = 131_072;
 
 /** Called for each frame; the bytes are valid only during the call. */
 export type UplinkHandler = (link: number, data: Uint8Array, offset: number, length: number) => void;
@@ -47,8 +49,10 @@ export class UplinkDrain {
   /** Whether the ring was emptied. */
   #drainSome(): boolean {
     const ring = this.#ring;
-    for (let count = 0; count < FRAMES_PER_TURN; count++) {
+    let bytes = 0;
+    for (let count = 0; count < FRAMES_PER_TURN && bytes < BYTES_PER_TURN; count++) {
       if (!ring.peek()) return true;
+      bytes += ring.length;
       this.#handler(ring.tag, ring.bytes, ring.offset, ring.length);
       ring.release();
       if (this.#isStopped) return true;

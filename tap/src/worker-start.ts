@@ -1,4 +1,5 @@
 import type { RingMemory } from '@kith/ring';
+import type { Offload } from './device.ts';
 import type { SharedStop } from './stop.ts';
 
 /** What both workers are given by the main thread; everything in it is shared memory or a number. */
@@ -7,10 +8,28 @@ export interface WorkerStart {
   /** eventfd that wakes this worker from poll. */
   readonly bellFd: number;
   readonly stop: SharedStop;
+  /** Uplink or downlink. */
   readonly ring: RingMemory;
   readonly table: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly mtu: number;
+  /** Longest read of the TAP device, virtio header included. */
+  readonly maxRead: number;
+  /** Which super-frames the TAP device takes. */
+  readonly offload: Offload;
+  readonly direct: DirectStart | null;
+}
+
+/** What a worker needs for the direct carrier. */
+export interface DirectStart {
+  readonly socketFd: number;
+  readonly stats: SharedArrayBuffer;
+  /** Of the egress worker: commands to it. Of the ingress worker: datagrams for the main thread. */
+  readonly ring: RingMemory;
+  /** Whether UDP_SEGMENT works. */
+  readonly gso: boolean;
+  /** Whether the socket coalesces what it receives (UDP_GRO). */
+  readonly gro: boolean;
 }
 
 /** The message by which a worker says that it is about to enter its loop. */

@@ -1,7 +1,9 @@
-import { describeError, type Logger, Timers } from '@kith/base';
+import { describeError, type Logger, PeerError, Timers } from '@kith/base';
 import {
   type Candidate,
   type ControlMessage,
+  DIRECT_FEATURE,
+  type DirectControl,
   decodeControl,
   encodeControl,
   formatCandidate,
@@ -9,15 +11,17 @@ import {
   type IceServer,
   MAX_CANDIDATES,
   type PeerState,
-  type SecurityTerms,
-  sameTerms,
   type Uid,
 } from '@kith/protocol';
 import { ChannelCarrier } from './channel/channel-carrier.ts';
 import { Liveness } from './channel/liveness.ts';
 import { endpointText, PeerSession, type SelectedPair } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
-import type { Identity } from './identity.ts';
+import { ControlRate } from './control-rate.ts';
+import type { DirectCarrier } from './direct/direct-carrier.ts';
+import type { PathEvent } from './direct/event-log.ts';
+import { proveSecurity } from './hello-security.ts';
+import type { LinkEvents, LinkParameters, LocalNode } from './link-types.ts';
 import { type LinkReport, peerStateOf } from './peer-state.ts';
 
 /** Host candidates come within a millisecond of each other; this is how long the first waits for company before it is reported. */
@@ -34,32 +38,12 @@ const SERVER_HEAD_START_MS = 100;
 /** A link that is not online by then has failed: ICE checks end after 39.5 s (libjuice), DTLS needs seconds more. */
 export const SETUP_TIMEOUT_MS = 60_000;
 
-/** Control messages per second that a peer may send: pings, credit for 2 Gbit/s and room; more is an attack on our memory. */
-const MAX_CONTROL_PER_SECOND = 2_000;
-
-/** What the node says about itself in hello. */
-export interface LocalNode {
-  identity: Identity;
-  ip4: string | null;
-  ip6: string | null;
-  maxFrameBytes: number;
-}
-
-export interface LinkParameters {
-  uid: Uid;
-  attempt: number;
-  encrypted: boolean;
-  security: { mine: SecurityTerms; theirs: SecurityTerms } | undefined;
-  iceServers: readonly IceServer[];
-}
-
-export interface LinkEvents {
-  /** More local candidates are known; `complete` when there will be no more. */
-  candidates(link: Link, complete: boolean): void;
-  online(link: Link, hello: Hello): void;
-  closed(link: Link, reason: string): void;
-  frame(link: Link, data: Uint8Array, offset: number, length: number): void;
-}
+/**
+ * A link whose direct carrier heard the peer within this time lives on although its control channel is silent: ICE does not follow a
+ * node that moves, the direct carrier does. It ends when libdatachannel gives up the channel (30 s, RFC 7675 §5.1), and a new
+ * attempt makes a new one.
+ */
+const DIRECT_ALIVE_MS = 2_500;
 
 /**
  * The relation to one peer node: connecting → online → closed. It lives as long as one attempt; a new attempt is a new Link in the
@@ -90,8 +74,9 @@ export class Link {
   #security: LinkParameters['security'];
   #encrypted: boolean;
   #mismatch: string | null = null;
-  #controlCount = 0;
-  #controlSince: number;
+  #direct: DirectCarrier | undefined;
+  readonly #iceServers: readonly IceServer[];
+  readonly #controlRate = new ControlRate();
   #malformedControl = 0;
   /** Set by the owner: something a person should know about this link, e.g. an address conflict. */
   note: string | null = null;
@@ -111,10 +96,10 @@ export class Link {
     this.#attempt = parameters.attempt;
     this.#encrypted = parameters.encrypted;
     this.#security = parameters.security;
+    this.#iceServers = parameters.iceServers;
     this.#log = log;
     this.#events = events;
     this.#createdAt = now;
-    this.#controlSince = now;
     this.#liveness = new Liveness(now);
     this.#session = new PeerSession(
       { identity: node.identity, peerUid: parameters.uid, iceServers: parameters.iceServers, portRange, log },
@@ -128,8 +113,8 @@ export class Link {
         failed: (reason) => this.close(reason),
       },
     );
-    this.#carrier = new ChannelCarrier(this.#session, node.maxFrameBytes, {
-      frame: (data, offset, length) => this.#events.frame(this, data, offset, length),
+    this.#carrier = new ChannelCarrier(this.#session, {
+      chunk: (data, offset, length) => this.#events.chunk(this, data, offset, length),
       sendCredit: (report) => this.#send({ t: 'credit', ...report }),
       violation: (reason) => this.close(reason),
     });
@@ -202,7 +187,7 @@ export class Link {
     if (!this.#timers.has('head start')) this.#checkCandidates();
   }
 
-  /** Queues a frame for the peer; dropped while the link is not online. */
+  /** Queues what one read of the TAP device gave; dropped while the link is not online. */
   enqueue(data: Uint8Array, offset: number, length: number): void {
     this.#carrier.enqueue(data, offset, length);
   }
@@ -218,7 +203,11 @@ export class Link {
       return;
     }
     if (this.#state !== 'online') return;
-    if (this.#liveness.isDead(now)) {
+    this.#direct?.poll();
+    if (
+      this.#liveness.isDead(now) &&
+      now - (this.#direct?.heardAt ?? Number.NEGATIVE_INFINITY) > DIRECT_ALIVE_MS
+    ) {
       this.close(`nothing heard for ${Math.round(this.#liveness.silence(now) / 1000)} s`);
       return;
     }
@@ -227,27 +216,36 @@ export class Link {
   }
 
   report(now: number): LinkReport {
+    const direct = this.#direct?.report();
     return {
       uid: this.uid,
       attempt: this.#attempt,
       fingerprint: this.#fingerprint,
       online: this.#state === 'online',
       ageMs: now - this.#createdAt,
-      silenceMs: this.#hello === undefined ? null : this.#liveness.silence(now),
-      rttMs: this.#liveness.rtt,
+      silenceMs:
+        this.#hello === undefined
+          ? null
+          : Math.max(
+              0,
+              Math.min(this.#liveness.silence(now), now - (direct?.heardAt ?? Number.NEGATIVE_INFINITY)),
+            ),
+      rttMs: direct?.path == null ? this.#liveness.rtt : direct.rttMs,
       ip4: this.#hello?.ip4 ?? null,
       ip6: this.#hello?.ip6 ?? null,
       agreed: this.#encrypted ? 'encrypted' : 'plain',
       pair: this.#state === 'online' ? this.#selectedPair() : null,
-      rxBytes: this.#carrier.rxBytes,
-      txBytes: this.#carrier.txBytes,
+      direct: direct?.path == null ? null : { ...direct.path, plain: direct.plain },
+      rxBytes: this.#carrier.rxBytes + (direct?.rxBytes ?? 0),
+      txBytes: this.#carrier.txBytes + (direct?.txBytes ?? 0),
       detail: this.#mismatch ?? this.note,
       counters: {
-        rx_frames: this.#carrier.rxFrames,
+        rx_chunks: this.#carrier.rxChunks,
         dropped_queue_full: this.#carrier.dropped,
         malformed_frames: this.#carrier.malformed,
         malformed_control: this.#malformedControl,
         loss_per_mille: Math.round(this.#carrier.lossPerMille),
+        ...direct?.counters,
       },
     };
   }
@@ -256,12 +254,19 @@ export class Link {
     return peerStateOf(this.report(now), stats);
   }
 
+  /** What happened to the direct path lately, oldest first. */
+  pathEvents(): readonly PathEvent[] {
+    return this.#direct?.report().events ?? [];
+  }
+
   /** Ends the link for good. Idempotent. */
   close(reason: string): void {
     if (this.#state === 'closed') return;
     const wasOnline = this.#state === 'online';
     this.#state = 'closed';
     this.#timers.clearAll();
+    this.#direct?.close();
+    this.#direct = undefined;
     try {
       if (wasOnline) this.#session.sendControl(encodeControl({ t: 'bye', reason: reason.slice(0, 200) }));
       this.#session.close();
@@ -326,7 +331,7 @@ export class Link {
       ip6: this.#node.ip6,
       security: this.#security?.mine ?? null,
       heard: this.#security?.theirs ?? null,
-      features: [],
+      features: this.#node.direct === undefined ? [] : [DIRECT_FEATURE],
     });
   }
 
@@ -342,7 +347,7 @@ export class Link {
   }
 
   #receiveControl(text: string, now: number): void {
-    if (this.#isControlFlood(now)) {
+    if (this.#controlRate.isFlood(now)) {
       this.close('the peer floods the control channel');
       return;
     }
@@ -376,6 +381,20 @@ export class Link {
       case 'bye':
         this.close(`the peer said: ${message.reason}`);
         break;
+      default:
+        this.#receiveDirect(message);
+    }
+  }
+
+  /** A message about the direct carrier; one that comes where there is none, or breaks its protocol, changes nothing. */
+  #receiveDirect(message: DirectControl): void {
+    try {
+      if (this.#direct === undefined) this.#malformedControl++;
+      else this.#direct.receiveControl(message);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      this.#malformedControl++;
+      this.#log.debug({ peer: this.uid }, describeError(error));
     }
   }
 
@@ -389,34 +408,27 @@ export class Link {
       return;
     }
     this.#hello = hello;
-    this.#mismatch = this.#termsMismatch(hello);
-    if (this.#mismatch !== null) {
-      // DESIGN §5: what XMPP brought differs from what DTLS proves, so somebody may be asking for plaintext on our behalf.
-      this.#encrypted = true;
-      this.#log.warn({ peer: this.uid }, this.#mismatch);
-    }
+    const proved = proveSecurity({ encrypted: this.#encrypted, terms: this.#security }, hello);
+    this.#encrypted = proved.encrypted;
+    this.#mismatch = proved.mismatch;
+    if (proved.mismatch !== null) this.#log.warn({ peer: this.uid }, proved.mismatch);
     this.#state = 'online';
     this.#events.online(this, hello);
+    // The listener may have closed the link.
+    if (this.state === 'online') this.#openDirect(hello, proved.plain);
   }
 
-  #termsMismatch(hello: Hello): string | null {
-    if (this.#security === undefined || hello.security === null || hello.heard === null) return null;
-    const { mine, theirs } = this.#security;
-    if (!sameTerms(hello.security, theirs)) {
-      return "the peer's security groups arrived changed over XMPP; the link stays encrypted";
-    }
-    if (!sameTerms(hello.heard, mine)) {
-      return 'our security groups reached the peer changed over XMPP; the link stays encrypted';
-    }
-    return null;
-  }
-
-  #isControlFlood(now: number): boolean {
-    if (now - this.#controlSince >= 1_000) {
-      this.#controlSince = now;
-      this.#controlCount = 0;
-    }
-    this.#controlCount++;
-    return this.#controlCount > MAX_CONTROL_PER_SECOND;
+  #openDirect(hello: Hello, plain: boolean): void {
+    const { direct } = this.#node;
+    if (direct === undefined || !hello.features.includes(DIRECT_FEATURE)) return;
+    this.#direct = direct.open({
+      link: this.slot,
+      peer: this.uid,
+      peerOverlay: [hello.ip4, hello.ip6].filter((ip) => ip !== null),
+      attempt: Math.max(this.#attempt, hello.attempt),
+      plain,
+      iceServers: this.#iceServers,
+      send: (message) => this.#send(message),
+    });
   }
 }

@@ -33,9 +33,12 @@ async function run(start: TincanStart, log: Logger): Promise<void> {
     interface: start.interface,
     mtu: start.mtu,
     portRange: start.port_range,
+    direct: start.direct,
+    offload: start.tap,
     version: VERSION,
     log,
     notify: (to, message) => server.notify(to, message),
+    counters: () => server.counters,
     fatal: (error) => {
       log.error({ err: error }, `the TAP device failed: ${describeError(error)}`);
       end(EXIT_FAILED);

@@ -1,5 +1,5 @@
 import type { ConnectionStats, PeerState, Uid } from '@kith/protocol';
-import type { CandidateType, SelectedPair } from './channel/peer-session.ts';
+import { type CandidateType, endpointText, type SelectedPair } from './channel/peer-session.ts';
 
 /** What a link measured about itself. Times in milliseconds. */
 export interface LinkReport {
@@ -14,6 +14,8 @@ export interface LinkReport {
   ip6: string | null;
   agreed: 'encrypted' | 'plain';
   pair: SelectedPair | null;
+  /** The direct path in use, and whether its datagrams are plain; null: the channel carries. */
+  direct: { ip: string; port: number; datagramBytes: number; plain: boolean } | null;
   rxBytes: number;
   txBytes: number;
   detail: string | null;
@@ -24,7 +26,7 @@ const TYPE_WORDS: Record<CandidateType, string> = { local: 'host', stun: 'mapped
 
 /** The API's peer_state of a link: IPOP's fields first, then ours. */
 export function peerStateOf(report: LinkReport, stats: boolean): PeerState {
-  const { pair } = report;
+  const { pair, direct } = report;
   return {
     type: 'peer_state',
     uid: report.uid,
@@ -33,14 +35,19 @@ export function peerStateOf(report: LinkReport, stats: boolean): PeerState {
     last_time: Math.floor(report.ageMs / 1000),
     ...(report.ip4 === null ? {} : { ip4: report.ip4 }),
     ...(report.ip6 === null ? {} : { ip6: report.ip6 }),
-    // The channel carrier is DTLS whatever the ends agreed for the direct one.
-    ...(report.online ? { security: 'dtls' as const } : {}),
+    // By what carries now: the channel is DTLS whatever the ends agreed for the direct carrier. IPOP's word for encrypted is dtls.
+    ...(report.online ? { security: report.direct?.plain ? ('none' as const) : ('dtls' as const) } : {}),
     ...(report.online && stats && pair !== null ? { stats: [connectionStats(report, pair)] } : {}),
     attempt: report.attempt,
     state: report.online ? 'online' : 'connecting',
     agreed: report.agreed,
-    carrier: report.online ? 'channel' : null,
-    path: pair === null ? null : pathWords(pair),
+    carrier: report.online ? (direct === null ? 'channel' : 'direct') : null,
+    path:
+      direct !== null
+        ? `direct ${endpointText(direct.ip, direct.port)}`
+        : pair === null
+          ? null
+          : pathWords(pair),
     rtt_ms: report.rttMs,
     rx_bytes: report.rxBytes,
     tx_bytes: report.txBytes,

@@ -1,39 +1,44 @@
 import { randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
-import { ConfigError, describeError, type Logger, PeerError, Timers } from '@kith/base';
+import { ConfigError, describeError, type Logger, PeerError, SystemError, Timers } from '@kith/base';
+import type { TincanStart } from '@kith/config';
 import {
   type ApiCall,
   type ApiReply,
   formatMac,
   type Hello,
-  type IceServer,
   macOfUid,
   parseCandidates,
   type Uid,
   uidOfFingerprint,
 } from '@kith/protocol';
-import { LINK_ALL, Tap } from '@kith/tap';
+import { type Ip4Setting, LINK_ALL, Tap, type TapOptions } from '@kith/tap';
 import { ipBytes } from './address-bytes.ts';
 import type { Endpoint } from './api-server.ts';
+import { openDirectNode } from './direct/open-direct-node.ts';
+import { iceServersOf } from './ice-servers.ts';
 import type { Identity } from './identity.ts';
-import { Link, type LinkParameters, type LocalNode } from './link.ts';
+import { Link } from './link.ts';
 import { LinkTable } from './link-table.ts';
+import type { LinkParameters, LocalNode } from './link-types.ts';
 
 /** How often links look at the clock; pings are due each second and death is noticed within this much. */
 const TICK_MS = 250;
-
-/** Ethernet header and one VLAN tag, which come on top of the MTU. */
-const FRAME_OVERHEAD_BYTES = 18;
 
 export interface TincanOptions {
   identity: Identity;
   interface: string;
   mtu: number;
   portRange: readonly [number, number] | undefined;
+  /** Switches of the direct carrier and of super-frames; undefined: all on. */
+  direct: TincanStart['direct'] | undefined;
+  offload: TincanStart['tap'] | undefined;
   version: string;
   log: Logger;
   /** Sends a notification to the callback endpoint. */
   notify: (to: Endpoint, message: ApiReply) => void;
+  /** Counters of other parts of the process, to be told with ours. */
+  counters: () => Record<string, number>;
   /** The TAP device failed for good; the process has to end. */
   fatal: (error: Error) => void;
 }
@@ -61,7 +66,7 @@ export class Tincan {
       identity: options.identity,
       ip4: null,
       ip6: null,
-      maxFrameBytes: options.mtu + FRAME_OVERHEAD_BYTES,
+      direct: undefined,
     };
   }
 
@@ -109,6 +114,7 @@ export class Tincan {
   async close(): Promise<void> {
     this.#timers.clearAll();
     for (const link of [...this.#links.all()]) link.close('tincan ends');
+    this.#node.direct?.close();
     await this.#tap?.close();
     this.#tap = undefined;
   }
@@ -129,15 +135,18 @@ export class Tincan {
     }
     const address = ip4 === undefined ? null : { address: ip4, prefixLength: ip4_mask };
     if (this.#tap === undefined) {
-      const tap = await Tap.open({
-        name: this.#options.interface,
-        mac: this.#options.identity.mac,
-        mtu: this.#options.mtu,
-        ...(address === null ? {} : { ip4: address }),
-      });
+      const tap = await this.#openTap(address);
       tap.onUplink((slot, data, offset, length) => this.#uplink(slot, data, offset, length));
       tap.onFailure((error) => this.#options.fatal(error));
       this.#tap = tap;
+      const direct = openDirectNode({
+        port: tap.direct,
+        me: mine,
+        ownInterface: this.#options.interface,
+        overlay: () => ({ ip4: this.#node.ip4, prefixLength: this.#ip4PrefixLength }),
+        log: this.#log,
+      });
+      this.#node = { ...this.#node, direct };
       this.#timers.every('links', TICK_MS, () => this.#tick());
     } else if (address !== null && (ip4 !== this.#node.ip4 || ip4_mask !== this.#ip4PrefixLength)) {
       await this.#tap.setAddress(address);
@@ -146,6 +155,26 @@ export class Tincan {
     }
     this.#node = { ...this.#node, ip4: ip4 ?? null };
     this.#ip4PrefixLength = ip4_mask;
+  }
+
+  async #openTap(address: Ip4Setting | null): Promise<Tap> {
+    const { identity, mtu, direct, offload } = this.#options;
+    const options: TapOptions = {
+      name: this.#options.interface,
+      mac: identity.mac,
+      mtu,
+      ...(address === null ? {} : { ip4: address }),
+      ...(offload === undefined ? {} : { offload }),
+    };
+    if (direct?.enabled === false) return Tap.open(options);
+    try {
+      return await Tap.open({ ...options, direct: direct ?? {} });
+    } catch (error) {
+      // A taken port or a kernel that lacks something must not cost the network; what is wrong with TAP itself, the next line meets.
+      if (!(error instanceof SystemError) || error.code.startsWith('TAP_')) throw error;
+      this.#log.warn({ err: error }, `no direct carrier: ${describeError(error)}`);
+      return Tap.open(options);
+    }
   }
 
   #createLink(parameters: Parameters<'create_link'>): void {
@@ -217,7 +246,7 @@ export class Tincan {
         candidates: (of, complete) => this.#notifyCandidates(of, complete),
         online: (of, hello) => this.#online(of, hello),
         closed: (of, reason) => this.#closed(of, reason),
-        frame: (of, data, offset, length) => this.#tap?.deliver(of.slot, data, offset, length),
+        chunk: (of, data, offset, length) => this.#tap?.deliver(of.slot, data, offset, length),
       },
       performance.now(),
     );
@@ -276,10 +305,13 @@ export class Tincan {
     if (this.#callback !== undefined) this.#options.notify(this.#callback, message);
   }
 
-  /** A frame from the applications. The bytes are valid only now. */
+  /** What one read of the TAP device gave, for a link without a direct path. The bytes are valid only now. */
   #uplink(slot: number, data: Uint8Array, offset: number, length: number): void {
     if (slot === LINK_ALL) {
-      for (const link of this.#links.all()) this.#enqueue(link, data, offset, length);
+      for (const link of this.#links.all()) {
+        // The egress worker sends to these by itself.
+        if (this.#tap?.direct?.carries(link.slot) !== true) this.#enqueue(link, data, offset, length);
+      }
       return;
     }
     const link = this.#links.bySlot(slot);
@@ -333,7 +365,12 @@ export class Tincan {
         mtu: this.#options.mtu,
         tap: this.#tap === undefined ? 'down' : 'up',
         peers: links.length,
-        counters: { ...this.counters, ...this.#tap?.counters() },
+        counters: {
+          ...this.counters,
+          ...this.#options.counters(),
+          ...this.#tap?.counters(),
+          ...this.#node.direct?.counters,
+        },
       },
       ...links.map((link) => link.peerState(now, stats)),
     ];
@@ -343,28 +380,4 @@ export class Tincan {
   linkOf(uid: Uid): Link | undefined {
     return this.#links.get(uid);
   }
-}
-
-/** IPOP's single stun and turn fields, with ours behind them. */
-function iceServersOf(parameters: Parameters<'create_link'>): IceServer[] {
-  const servers: IceServer[] = [];
-  if (parameters.stun !== '') servers.push({ type: 'stun', ...hostAndPort(parameters.stun, 'stun') });
-  if (parameters.turn !== '' && parameters.turn_user !== '') {
-    servers.push({
-      type: 'turn',
-      ...hostAndPort(parameters.turn, 'turn'),
-      username: parameters.turn_user,
-      password: parameters.turn_pass,
-    });
-  }
-  return [...servers, ...parameters.ice_servers];
-}
-
-function hostAndPort(text: string, field: string): { host: string; port: number } {
-  const match = /^(.+):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[2]);
-  if (match?.[1] === undefined || port < 1 || port > 65_535) {
-    throw new ConfigError('API_FIELD', `${field}: must be host:port`, { field });
-  }
-  return { host: match[1].replace(/^\[|\]$/g, ''), port };
 }

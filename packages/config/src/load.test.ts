@@ -60,6 +60,8 @@ test('fills in every default', () => {
     },
     security: { mode: 'always', groups: [], without_common_group: 'plain' },
     ice: { stun: [], turn: [], from_hub: true },
+    direct: { enabled: true, gso: true, gro: true },
+    tap: { tso: true, uso: true, queues: 1 },
     api: { port: 5800 },
     process: { state_dir: '/var/lib/kith/demo', runtime_dir: '/run/kith/demo' },
     log: { level: 'info', controller_level: 'info', tincan_level: 'info' },
@@ -267,4 +269,11 @@ test('any JSON value gives a config or a ConfigError, nothing else', () => {
     }),
     { numRuns: 300 },
   );
+});
+
+test('the switches of direct carrier and TAP reach tincan', () => {
+  const direct = { enabled: false, port: 5801, gso: false, gro: false };
+  const tap = { tso: false, uso: false };
+  const { config } = loadConfig(write({ ...LEAST, direct, tap }), {});
+  expect(tincanStart(config, { uid: 1, gid: 1 })).toMatchObject({ direct, tap: { ...tap, queues: 1 } });
 });

@@ -61,6 +61,8 @@ export function resolveConfig(checked: CheckedConfig, source: Source): KithConfi
       from_hub: checked.ice.from_hub,
       ...(port_range === undefined ? {} : { port_range }),
     },
+    direct: checked.direct,
+    tap: checked.tap,
     api: checked.api,
     process: {
       user: user.name,

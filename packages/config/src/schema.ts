@@ -189,6 +189,49 @@ export const nativeConfig = z.strictObject(
     network,
     security: security.prefault({}),
     ice: ice.prefault({}),
+    direct: z
+      .strictObject(
+        {
+          enabled: flag()
+            .default(true)
+            .describe(
+              'Carry data over a UDP socket of our own where a path between the two nodes is found. `false`: the data channel carries everything.',
+            ),
+          port: port().exactOptional().meta({
+            description: 'UDP port of that socket, for a firewall that lets one port in.',
+            computed_default: 'any free port',
+          }),
+          gso: flag()
+            .default(true)
+            .describe(
+              'Send many datagrams by one system call (UDP_SEGMENT), where the kernel passes a test of it.',
+            ),
+          gro: flag()
+            .default(true)
+            .describe(
+              'Receive many datagrams by one system call (UDP_GRO), where the kernel passes a test of it.',
+            ),
+        },
+        { error: 'an object' },
+      )
+      .prefault({}),
+    tap: z
+      .strictObject(
+        {
+          tso: flag()
+            .default(true)
+            .describe(
+              'Exchange TCP data with the kernel in pieces of up to 64 KiB (TSO), where the kernel passes a test of it.',
+            ),
+          uso: flag().default(true).describe('The same for UDP (USO), which Linux has from 6.2 on.'),
+          queues: z
+            .literal(1, { error: '1: one queue per TAP interface is all there is' })
+            .default(1)
+            .describe('Queues of the TAP interface. `1` is the only number there is.'),
+        },
+        { error: 'an object' },
+      )
+      .prefault({}),
     api: z
       .strictObject(
         {

@@ -6,6 +6,17 @@ const owner = z.strictObject({ uid: z.int().nonnegative(), gid: z.int().nonnegat
 const logLevel = z.enum(LOG_LEVELS);
 const portRange = z.tuple([z.int(), z.int()]);
 
+/** The direct carrier's switches. */
+const direct = z.strictObject({
+  enabled: z.boolean(),
+  /** UDP port; left out: any free one. */
+  port: z.int().exactOptional(),
+  gso: z.boolean(),
+  gro: z.boolean(),
+});
+/** The TAP device's switches. */
+const tap = z.strictObject({ tso: z.boolean(), uso: z.boolean(), queues: z.literal(1) });
+
 /** A config with every default filled in: no key that has a value is missing, paths are absolute, the password is the secret itself. */
 export const kithConfig = z.strictObject({
   name: z.string(),
@@ -41,6 +52,8 @@ export const kithConfig = z.strictObject({
     from_hub: z.boolean(),
     port_range: portRange.exactOptional(),
   }),
+  direct,
+  tap,
   api: z.strictObject({ port: z.int() }),
   process: z.strictObject({
     user: z.string(),
@@ -68,6 +81,9 @@ export const tincanStartSchema = z.strictObject({
   secret_owner: owner,
   log_level: logLevel,
   port_range: portRange.exactOptional(),
+  /** Left out: everything on, on any free port. */
+  direct: direct.exactOptional(),
+  tap: tap.exactOptional(),
 });
 export type TincanStart = z.output<typeof tincanStartSchema>;
 
@@ -94,6 +110,8 @@ export function tincanStart(config: KithConfig, owner: Owner): TincanStart {
     runtime_dir: config.process.runtime_dir,
     secret_owner: owner,
     log_level: config.log.tincan_level,
+    direct: config.direct,
+    tap: config.tap,
     ...(config.ice.port_range === undefined ? {} : { port_range: config.ice.port_range }),
   };
 }

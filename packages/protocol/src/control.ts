@@ -1,5 +1,6 @@
 import { PeerError } from '@kith/base';
 import { z } from 'zod';
+import { directAnswer, directCandidates, directOffer, directReady, directUsing } from './direct-control.ts';
 import { securityTerms } from './security-terms.ts';
 import { MAX_ATTEMPT } from './signal.ts';
 import { isUid } from './uid.ts';
@@ -40,7 +41,18 @@ const credit = z.object({
 });
 const bye = z.object({ t: z.literal('bye'), reason: z.string().max(200) });
 
-const controlMessage = z.discriminatedUnion('t', [hello, ping, pong, credit, bye]);
+const controlMessage = z.discriminatedUnion('t', [
+  hello,
+  ping,
+  pong,
+  credit,
+  bye,
+  directOffer,
+  directAnswer,
+  directReady,
+  directUsing,
+  directCandidates,
+]);
 
 export type ControlMessage = z.output<typeof controlMessage>;
 export type Hello = z.output<typeof hello>;

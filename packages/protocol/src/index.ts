@@ -46,6 +46,25 @@ export {
   MAX_CONTROL_BYTES,
 } from './control.ts';
 export {
+  DATAGRAM_HEADER_BYTES,
+  DATAGRAM_PLAIN,
+  DATAGRAM_PROBE,
+  DATAGRAM_PROBE_REPLY,
+  DATAGRAM_SEALED,
+  DATAGRAM_TAG_BYTES,
+  type DatagramHeader,
+  readDatagramHeader,
+  writeDatagramHeader,
+} from './datagram.ts';
+export {
+  DIRECT_FEATURE,
+  type DirectAnswer,
+  type DirectCandidate,
+  type DirectControl,
+  type DirectOffer,
+  MAX_DIRECT_CANDIDATES,
+} from './direct-control.ts';
+export {
   FRAME_RECORD_BYTES,
   FRAMES_HEADER_BYTES,
   forEachFrame,
@@ -53,6 +72,8 @@ export {
   readFramesSequence,
   writeFramesHeader,
 } from './frames-message.ts';
+export { canonicalIp, ipFromBytes, ipToBytes } from './ip-text.ts';
+export { MIN_PROBE_BYTES, PROBE_BODY_BYTES, type ProbeBody, readProbeBody, writeProbeBody } from './probe.ts';
 export {
   decideSecurity,
   MAX_GROUPS,
@@ -73,6 +94,12 @@ export {
   type SignalType,
 } from './signal.ts';
 export { HUB_STATES, LINK_STATES, type LinkStatus, type StatusReport, statusReport } from './status.ts';
+export {
+  type BindingResponse,
+  decodeBindingResponse,
+  encodeBindingRequest,
+  STUN_TRANSACTION_BYTES,
+} from './stun.ts';
 export {
   bareJid,
   fingerprintOf,

@@ -1,4 +1,11 @@
-import { FRAMES_HEADER_BYTES, forEachFrame, readFramesSequence, writeFramesHeader } from '@kith/protocol';
+import {
+  FRAME_RECORD_BYTES,
+  FRAMES_HEADER_BYTES,
+  forEachFrame,
+  readFramesSequence,
+  writeFramesHeader,
+} from '@kith/protocol';
+import { Chunker } from '@kith/tap';
 import { AGGREGATE_MAX_BYTES, nextAggregate } from './aggregation.ts';
 import { CreditReceiver, type CreditReport, CreditSender } from './credit.ts';
 import { FrameQueue } from './frame-queue.ts';
@@ -9,6 +16,15 @@ import { FrameQueue } from './frame-queue.ts';
  */
 const QUEUE_BYTES = 262_144;
 
+/** A chunk and its record header fill one message at most. */
+const MAX_CHUNK_BYTES = AGGREGATE_MAX_BYTES - FRAME_RECORD_BYTES;
+
+/**
+ * Chunks when messages get lost: SCTP packets of libdatachannel carry 1 200 bytes of payload at most, so that a chunk of this size with
+ * its record and message headers travels in one, and its loss costs only itself.
+ */
+const SMALL_CHUNK_BYTES = 1_150;
+
 /** What the carrier needs of the session below it. */
 export interface FramesChannel {
   readonly framesBuffered: number;
@@ -16,36 +32,49 @@ export interface FramesChannel {
 }
 
 export interface ChannelCarrierEvents {
-  frame(data: Uint8Array, offset: number, length: number): void;
+  /** One chunk from the peer. */
+  chunk(data: Uint8Array, offset: number, length: number): void;
   sendCredit(report: CreditReport): void;
   /** The peer broke the rules of the channel. */
   violation(reason: string): void;
 }
 
-/** The `channel` carrier of one link: frames over an unordered data channel without retransmission. */
+/** The `channel` carrier of one link: frames, cut into chunks, over an unordered data channel without retransmission. */
 export class ChannelCarrier {
   readonly #channel: FramesChannel;
   readonly #events: ChannelCarrierEvents;
   readonly #queue = new FrameQueue(QUEUE_BYTES);
   readonly #sender = new CreditSender();
   readonly #receiver = new CreditReceiver();
-  readonly #message: Uint8Array;
+  readonly #message = new Uint8Array(FRAMES_HEADER_BYTES + AGGREGATE_MAX_BYTES);
+  readonly #chunker = new Chunker();
+  readonly #chunk = new Uint8Array(MAX_CHUNK_BYTES);
   #aggregate = AGGREGATE_MAX_BYTES;
   rxBytes = 0;
   txBytes = 0;
-  rxFrames = 0;
+  rxChunks = 0;
   malformed = 0;
+  /** Frames that were none. */
+  unsendable = 0;
 
-  /** @param maxFrameBytes longest frame that the TAP device gives */
-  constructor(channel: FramesChannel, maxFrameBytes: number, events: ChannelCarrierEvents) {
+  constructor(channel: FramesChannel, events: ChannelCarrierEvents) {
     this.#channel = channel;
     this.#events = events;
-    this.#message = new Uint8Array(FRAMES_HEADER_BYTES + AGGREGATE_MAX_BYTES + maxFrameBytes + 2);
   }
 
-  /** Queues one frame; `flush` sends. */
+  /** Queues what one read of the TAP device gave: virtio header and frame, which may be a super-frame. `flush` sends. */
   enqueue(data: Uint8Array, offset: number, length: number): void {
-    if (this.#queue.push(data, offset, length)) this.txBytes += length;
+    if (!this.#chunker.begin(data, offset, length)) {
+      this.unsendable++;
+      return;
+    }
+    const most = Math.min(MAX_CHUNK_BYTES, Math.max(SMALL_CHUNK_BYTES, this.#aggregate));
+    for (;;) {
+      const bytes = this.#chunker.next(this.#chunk, 0, most);
+      // Where one chunk finds no room, those behind it would only come out of order.
+      if (bytes === 0 || !this.#queue.push(this.#chunk, 0, bytes)) return;
+      this.txBytes += bytes;
+    }
   }
 
   /** Sends what waits as far as the channel and the peer's credit allow. */
@@ -68,8 +97,7 @@ export class ChannelCarrier {
       this.#events.violation('the peer sent more frames than it was granted');
       return;
     }
-    const frames = forEachFrame(message, this.#onFrame);
-    if (frames < 0) this.malformed++;
+    if (forEachFrame(message, this.#onChunk) < 0) this.malformed++;
     if (this.#receiver.reportDue) this.#events.sendCredit(this.#receiver.report());
   }
 
@@ -97,7 +125,7 @@ export class ChannelCarrier {
     return this.#sender.lossPerMille;
   }
 
-  /** Frames dropped because the queue was full. */
+  /** Chunks dropped because the queue was full. */
   get dropped(): number {
     return this.#queue.dropped;
   }
@@ -106,9 +134,9 @@ export class ChannelCarrier {
     return this.#queue.bytes;
   }
 
-  readonly #onFrame = (data: Uint8Array, offset: number, length: number): void => {
-    this.rxFrames++;
+  readonly #onChunk = (data: Uint8Array, offset: number, length: number): void => {
+    this.rxChunks++;
     this.rxBytes += length;
-    this.#events.frame(data, offset, length);
+    this.#events.chunk(data, offset, length);
   };
 }

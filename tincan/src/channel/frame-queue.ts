@@ -1,9 +1,9 @@
 import { FRAME_RECORD_BYTES } from '@kith/protocol';
 
 /**
- * Frames of one link that wait for its data channel, as records `{ length u16, frame }` back to back, ready to be sent several at a
- * time. Bounded: a frame that finds no room is dropped and counted, which is what makes TCP inside the overlay slow down.
- * The buffer is two halves' worth: when the tail has no room, what waits is moved to the front once per drain, not per frame.
+ * Chunks of one link that wait for its data channel, as records `{ length u16, chunk }` back to back, ready to be sent several at a
+ * time. Bounded: a chunk that finds no room is dropped and counted, which is what makes TCP inside the overlay slow down.
+ * The buffer is two halves' worth: when the tail has no room, what waits is moved to the front once per drain, not per chunk.
  */
 export class FrameQueue {
   readonly #data: Uint8Array;
@@ -26,7 +26,7 @@ export class FrameQueue {
     return this.#tail === this.#head;
   }
 
-  /** Copies one frame in; false when there is no room. */
+  /** Copies one chunk in; false when there is no room. */
   push(data: Uint8Array, offset: number, length: number): boolean {
     const size = FRAME_RECORD_BYTES + length;
     if (this.bytes + size > this.#limit) {

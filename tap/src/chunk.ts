@@ -1,0 +1,51 @@
+import { putWord16 } from './wire-bytes.ts';
+
+/**
+ * A chunk: what one datagram carries of a frame. 8 bytes of header, big-endian, then bytes whose meaning is the kind's:
+ *
+ *     0      1        2       4         6        8
+ *     kind   vflags   id      offset    gso      ...
+ *
+ * whole      the Ethernet frame
+ * tcp, udp   a super-frame's headers (Ethernet to TCP options or UDP), then its payload from byte `offset` on; `gso` is the kernel's
+ *            segment size, `id` the super-frame's number
+ * fragment   bytes from `offset` on of frame number `id`, which exceeds one datagram
+ * bundle     records { vflags u8, length u16, Ethernet frame }
+ */
+export const CHUNK_HEADER_BYTES = 8;
+export const CHUNK_WHOLE = 0;
+export const CHUNK_TCP = 1;
+export const CHUNK_UDP = 2;
+export const CHUNK_FRAGMENT = 3;
+export const CHUNK_BUNDLE = 4;
+
+export const BUNDLE_RECORD_BYTES = 3;
+
+/** The transport checksum holds the sum of the pseudo-header only; the receiver derives from the headers where it stands. */
+export const CHUNK_NEEDS_CSUM = 1;
+/** The chunk holds the end of its frame. */
+export const CHUNK_LAST = 2;
+/** The kernel marked the super-frame as one whose first segment alone carries CWR. */
+export const CHUNK_ECN = 4;
+
+/** Every frame fits into chunks of this size or larger: the longest headers and enough payload to be worth them. */
+export const MIN_CHUNK_BYTES = 512;
+
+/** Nothing in a frame lies beyond 64 KiB: IP lengths have 16 bits. */
+export const MAX_OFFSET = 0xffff;
+
+export function writeChunkHeader(
+  data: Uint8Array,
+  at: number,
+  kind: number,
+  flags: number,
+  id: number,
+  offset: number,
+  gso: number,
+): void {
+  data[at] = kind;
+  data[at + 1] = flags;
+  putWord16(data, at + 2, id);
+  putWord16(data, at + 4, offset);
+  putWord16(data, at + 6, gso);
+}

@@ -1,0 +1,415 @@
+import { checksum } from './checksum.ts';
+import {
+  BUNDLE_RECORD_BYTES,
+  CHUNK_BUNDLE,
+  CHUNK_ECN,
+  CHUNK_FRAGMENT,
+  CHUNK_HEADER_BYTES,
+  CHUNK_LAST,
+  CHUNK_NEEDS_CSUM,
+  CHUNK_TCP,
+  CHUNK_UDP,
+  CHUNK_WHOLE,
+  MAX_OFFSET,
+} from './chunk.ts';
+import type { Counting, GluerCounter } from './counters.ts';
+import type { Offload } from './device.ts';
+import type { Fragments } from './fragments.ts';
+import { ETHERNET_HEADER_BYTES } from './frame.ts';
+import { FrameHeaders, PROTOCOL_TCP, PROTOCOL_UDP } from './frame-headers.ts';
+import {
+  GSO_ECN,
+  GSO_NONE,
+  GSO_TCPV4,
+  GSO_TCPV6,
+  GSO_UDP_L4,
+  newVirtioHeader,
+  VIRTIO_HEADER_BYTES,
+  VIRTIO_NEEDS_CSUM,
+  writeVirtioHeader,
+} from './virtio-header.ts';
+import { isEqualRange, putWord16, putWord32, word16, word32 } from './wire-bytes.ts';
+
+/**
+ * The virtio header is written into the bytes before a frame, where a chunk header or bundle record was: a chunk needs this much
+ * more of writable memory in front of it.
+ */
+export const GLUER_HEADROOM = VIRTIO_HEADER_BYTES - CHUNK_HEADER_BYTES;
+
+/** Pieces of one super-frame: 64 KiB in chunks of MIN_CHUNK_BYTES. More are written as a super-frame of their own. */
+export const MAX_PIECES = 256;
+
+/** Linux accepts no smaller MSS (TCP_MIN_SND_MSS); a smaller segment size would only make a forwarding kernel work for nothing. */
+const MIN_TCP_SEGMENT = 48;
+/** UDP_MAX_SEGMENTS of kernels before 6.9; a UDP super-frame with more is refused by them (virtio_net_hdr_to_skb). */
+const MAX_UDP_SEGMENTS = 64;
+
+// TCP flags (RFC 9293 §3.1), byte 13 of the header
+const TCP_FIN = 0x01;
+const TCP_SYN = 0x02;
+const TCP_RST = 0x04;
+const TCP_PSH = 0x08;
+const TCP_URG = 0x20;
+const TCP_CWR = 0x80;
+/** With these a packet is never a super-frame (tcp_gso_segment of net/ipv4/tcp_offload.c expects none). */
+const NEVER_SEGMENTED = TCP_SYN | TCP_RST | TCP_URG;
+
+/** Called for each frame; see Gluer for what it can read. */
+export type FrameSink = (link: number) => void;
+
+/**
+ * Makes frames of chunks and gives each to its sink, with a virtio header before it, ready for one writev to TAP. Chunks of one
+ * super-frame that come one behind the other become one super-frame again, without moving a byte of payload: headers are rewritten
+ * in the first chunk, the payloads of the others stay where they are, and the parts are listed.
+ *
+ * Nothing in a chunk is believed: headers are parsed here, offsets and lengths are checked, and what lies is dropped and counted.
+ * Works on one buffer, whose content must stay until flush(); flush() ends what is being glued.
+ */
+export class Gluer {
+  readonly #data: Uint8Array;
+  readonly #view: DataView;
+  readonly #maxFrame: number;
+  readonly #offload: Offload;
+  readonly #counters: Counting<GluerCounter>;
+  readonly #fragments: Fragments;
+  readonly #sink: FrameSink;
+  readonly #headers = new FrameHeaders();
+  readonly #virtio = newVirtioHeader();
+
+  /** The frame given to the sink: its buffer, and where its virtio header stands; the frame's headers follow directly. */
+  memory: Uint8Array;
+  frameAt = 0;
+  /** Bytes of the whole frame without the virtio header. */
+  frameBytes = 0;
+  /** The parts to write, in order; the first begins with the virtio header. */
+  partCount = 0;
+  partAt: Int32Array;
+  partBytes: Int32Array;
+
+  // What is being glued; #link < 0: nothing.
+  #link = -1;
+  #kind = 0;
+  #flags = 0;
+  #id = 0;
+  #gso = 0;
+  #chunkAt = 0;
+  #firstOffset = 0;
+  #nextOffset = 0;
+  #headerBytes = 0;
+  // What the sender's kernel wrote into the headers.
+  #sequence = 0;
+  #tcpFlags = 0;
+  #ip4Id = 0;
+  /** The first begins with the virtio header and holds the headers too. */
+  #pieceCount = 0;
+  readonly #pieceAt = new Int32Array(MAX_PIECES);
+  readonly #pieceBytes = new Int32Array(MAX_PIECES);
+  /** Parts of one segment, where TAP does not take super-frames: headers, and payload from as many pieces as it spans. */
+  readonly #segmentAt = new Int32Array(MAX_PIECES);
+  readonly #segmentBytes = new Int32Array(MAX_PIECES);
+
+  /**
+   * @param data the buffer in which accept() finds its chunks
+   * @param maxFrame longest frame that TAP takes when it is not a super-frame; its segments are held to it too
+   * @param offload which super-frames TAP takes; the others are cut into segments
+   */
+  constructor(
+    data: Uint8Array,
+    maxFrame: number,
+    offload: Offload,
+    fragments: Fragments,
+    counters: Counting<GluerCounter>,
+    sink: FrameSink,
+  ) {
+    this.#data = data;
+    this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    this.memory = data;
+    this.partAt = this.#pieceAt;
+    this.partBytes = this.#pieceBytes;
+    this.#maxFrame = maxFrame;
+    this.#offload = offload;
+    this.#fragments = fragments;
+    this.#counters = counters;
+    this.#sink = sink;
+  }
+
+  /** Takes one chunk of a link. The GLUER_HEADROOM bytes before it, and the chunk itself, will be written to. */
+  accept(link: number, at: number, length: number): void {
+    if (length < CHUNK_HEADER_BYTES) {
+      this.#malformed();
+      return;
+    }
+    const kind = this.#data[at] ?? 0;
+    if (kind === CHUNK_TCP || kind === CHUNK_UDP) {
+      if (this.#link === link && this.#append(kind, at, length)) return;
+      this.flush();
+      if (!this.#beginPieces(link, kind, at, length)) this.#malformed();
+      else if (((this.#data[at + 1] ?? 0) & CHUNK_LAST) !== 0) this.flush();
+      return;
+    }
+    this.flush();
+    if (kind === CHUNK_WHOLE) {
+      this.#whole(
+        link,
+        this.#data,
+        at + CHUNK_HEADER_BYTES,
+        length - CHUNK_HEADER_BYTES,
+        this.#data[at + 1] ?? 0,
+      );
+    } else if (kind === CHUNK_BUNDLE) {
+      this.#bundle(link, at + CHUNK_HEADER_BYTES, at + length);
+    } else if (kind === CHUNK_FRAGMENT) {
+      this.#fragment(link, at, length);
+    } else {
+      this.#malformed();
+    }
+  }
+
+  /** Gives what was glued so far to the sink. */
+  flush(): void {
+    if (this.#link < 0) return;
+    const link = this.#link;
+    this.#link = -1;
+    const payloadBytes = this.#nextOffset - this.#firstOffset;
+    if (this.#kind === CHUNK_UDP && !this.#hasWholeSegments(payloadBytes)) {
+      this.#malformed();
+      return;
+    }
+    const isLast = (this.#flags & CHUNK_LAST) !== 0;
+    const takesIt = this.#kind === CHUNK_TCP ? this.#offload.tso : this.#offload.uso;
+    this.memory = this.#data;
+    this.frameAt = this.#chunkAt + CHUNK_HEADER_BYTES;
+    if (payloadBytes > this.#gso && !takesIt) {
+      this.#giveSegments(link, payloadBytes, isLast);
+      return;
+    }
+    this.#rewriteHeaders(this.#firstOffset, payloadBytes, isLast);
+    this.partAt = this.#pieceAt;
+    this.partBytes = this.#pieceBytes;
+    this.partCount = this.#pieceCount;
+    this.frameBytes = this.#headerBytes + payloadBytes;
+    this.#sink(link);
+  }
+
+  /** Gives the segments to the sink one by one; each is the headers, rewritten for it, and a slice of the payload. */
+  #giveSegments(link: number, payloadBytes: number, isLast: boolean): void {
+    const headBytes = VIRTIO_HEADER_BYTES + this.#headerBytes;
+    this.partAt = this.#segmentAt;
+    this.partBytes = this.#segmentBytes;
+    this.#segmentAt[0] = this.#pieceAt[0] ?? 0;
+    this.#segmentBytes[0] = headBytes;
+    let piece = 0;
+    // How much of the piece is done; the first one has the headers before its payload.
+    let done = headBytes;
+    for (let at = 0; at < payloadBytes; at += this.#gso) {
+      const segment = Math.min(this.#gso, payloadBytes - at);
+      this.partCount = 1;
+      for (let left = segment; left > 0; ) {
+        const pieceBytes = this.#pieceBytes[piece] ?? 0;
+        const take = Math.min(left, pieceBytes - done);
+        this.#segmentAt[this.partCount] = (this.#pieceAt[piece] ?? 0) + done;
+        this.#segmentBytes[this.partCount] = take;
+        this.partCount++;
+        left -= take;
+        done += take;
+        if (done < pieceBytes) continue;
+        piece++;
+        done = 0;
+      }
+      this.#rewriteHeaders(this.#firstOffset + at, segment, isLast && at + segment === payloadBytes);
+      this.frameBytes = this.#headerBytes + segment;
+      this.#sink(link);
+    }
+  }
+
+  /** Adds a piece that continues the one before it; false when it does not. */
+  #append(kind: number, at: number, length: number): boolean {
+    const data = this.#data;
+    const flags = data[at + 1] ?? 0;
+    const payloadBytes = length - CHUNK_HEADER_BYTES - this.#headerBytes;
+    const continues =
+      kind === this.#kind &&
+      word16(data, at + 2) === this.#id &&
+      word16(data, at + 4) === this.#nextOffset &&
+      word16(data, at + 6) === this.#gso &&
+      ((flags ^ this.#flags) & (CHUNK_NEEDS_CSUM | CHUNK_ECN)) === 0;
+    if (!continues || payloadBytes <= 0 || this.#pieceCount === MAX_PIECES - 1) return false;
+    if (this.#nextOffset + payloadBytes + this.#headerBytes > MAX_OFFSET) return false;
+    const first = this.#chunkAt + CHUNK_HEADER_BYTES;
+    if (!isEqualRange(this.#view, first, at + CHUNK_HEADER_BYTES, this.#headerBytes)) return false;
+    this.#pieceAt[this.#pieceCount] = at + CHUNK_HEADER_BYTES + this.#headerBytes;
+    this.#pieceBytes[this.#pieceCount] = payloadBytes;
+    this.#pieceCount++;
+    this.#nextOffset += payloadBytes;
+    this.#flags = flags;
+    if ((flags & CHUNK_LAST) !== 0) this.flush();
+    return true;
+  }
+
+  #beginPieces(link: number, kind: number, at: number, length: number): boolean {
+    const data = this.#data;
+    const headers = this.#headers;
+    const available = length - CHUNK_HEADER_BYTES;
+    if (!headers.parse(data, at + CHUNK_HEADER_BYTES, available)) return false;
+    if (headers.protocol !== (kind === CHUNK_TCP ? PROTOCOL_TCP : PROTOCOL_UDP)) return false;
+    const gso = word16(data, at + 6);
+    const offset = word16(data, at + 4);
+    const payloadBytes = available - headers.payloadAt;
+    if (payloadBytes <= 0 || offset + payloadBytes + headers.payloadAt > MAX_OFFSET) return false;
+    if (gso < (kind === CHUNK_TCP ? MIN_TCP_SEGMENT : 1) || headers.payloadAt + gso > this.#maxFrame)
+      return false;
+    const frameAt = at + CHUNK_HEADER_BYTES;
+    if (kind === CHUNK_TCP) {
+      this.#tcpFlags = data[frameAt + headers.transportAt + 13] ?? 0;
+      if ((this.#tcpFlags & NEVER_SEGMENTED) !== 0) return false;
+      this.#sequence = word32(data, frameAt + headers.transportAt + 4);
+    }
+    this.#ip4Id = word16(data, frameAt + headers.networkAt + 4);
+    this.#link = link;
+    this.#kind = kind;
+    this.#flags = data[at + 1] ?? 0;
+    this.#id = word16(data, at + 2);
+    this.#gso = gso;
+    this.#chunkAt = at;
+    this.#firstOffset = offset;
+    this.#nextOffset = offset + payloadBytes;
+    this.#headerBytes = headers.payloadAt;
+    this.#pieceAt[0] = at - GLUER_HEADROOM;
+    this.#pieceBytes[0] = VIRTIO_HEADER_BYTES + available;
+    this.#pieceCount = 1;
+    return true;
+  }
+
+  /** Datagrams of a UDP super-frame are the application's: none may come out with other bounds than it went in. */
+  #hasWholeSegments(payloadBytes: number): boolean {
+    if (this.#firstOffset % this.#gso !== 0) return false;
+    if (Math.ceil(payloadBytes / this.#gso) > MAX_UDP_SEGMENTS) return false;
+    return (this.#flags & CHUNK_LAST) !== 0 || payloadBytes % this.#gso === 0;
+  }
+
+  /** Makes the headers those of `payloadBytes` from byte `offset` of the super-frame on. */
+  #rewriteHeaders(offset: number, payloadBytes: number, isLast: boolean): void {
+    const data = this.#data;
+    const headers = this.#headers;
+    const frameAt = this.#chunkAt + CHUNK_HEADER_BYTES;
+    const network = frameAt + headers.networkAt;
+    const transport = frameAt + headers.transportAt;
+    const networkBytes = this.#headerBytes + payloadBytes - headers.networkAt;
+    const transportBytes = this.#headerBytes + payloadBytes - headers.transportAt;
+    if (headers.isIp6) {
+      // The payload length counts from behind the fixed header (RFC 8200 §3).
+      putWord16(data, network + 4, networkBytes - 40);
+    } else {
+      putWord16(data, network + 2, networkBytes);
+      // The kernel numbers the packets that it would have sent one by one.
+      putWord16(data, network + 4, this.#ip4Id + Math.floor(offset / this.#gso));
+      putWord16(data, network + 10, 0);
+      putWord16(data, network + 10, checksum(data, network, headers.transportAt - headers.networkAt));
+    }
+    if (this.#kind === CHUNK_TCP) this.#rewriteTcp(transport, offset, isLast);
+    else putWord16(data, transport + 4, transportBytes);
+    const sum = headers.pseudoSum(data, frameAt, transportBytes);
+    putWord16(data, transport + headers.checksumOffset, sum);
+    const virtio = this.#virtio;
+    virtio.flags = VIRTIO_NEEDS_CSUM;
+    virtio.gsoType = this.#gsoType(payloadBytes, transport);
+    virtio.gsoSize = virtio.gsoType === GSO_NONE ? 0 : this.#gso;
+    virtio.headerBytes = this.#headerBytes;
+    virtio.checksumStart = headers.transportAt;
+    virtio.checksumOffset = headers.checksumOffset;
+    writeVirtioHeader(data, frameAt - VIRTIO_HEADER_BYTES, virtio);
+  }
+
+  #rewriteTcp(transport: number, offset: number, isLast: boolean): void {
+    const data = this.#data;
+    putWord32(data, transport + 4, this.#sequence + offset);
+    let flags = this.#tcpFlags;
+    // FIN and PSH belong to the last byte; CWR to the first segment (RFC 3168 §6.1.2: one per window).
+    if (!isLast) flags &= ~(TCP_FIN | TCP_PSH);
+    if (offset > 0) flags &= ~TCP_CWR;
+    data[transport + 13] = flags;
+  }
+
+  #gsoType(payloadBytes: number, transport: number): number {
+    if (payloadBytes <= this.#gso) return GSO_NONE;
+    if (this.#kind === CHUNK_UDP) return GSO_UDP_L4;
+    const hasCwr = ((this.#data[transport + 13] ?? 0) & TCP_CWR) !== 0;
+    return (this.#headers.isIp6 ? GSO_TCPV6 : GSO_TCPV4) | (hasCwr ? GSO_ECN : 0);
+  }
+
+  #bundle(link: number, from: number, end: number): void {
+    let at = from;
+    while (at < end) {
+      const frameAt = at + BUNDLE_RECORD_BYTES;
+      const frameBytes = frameAt <= end ? word16(this.#data, at + 1) : 0;
+      if (frameBytes === 0 || frameAt + frameBytes > end) {
+        this.#malformed();
+        return;
+      }
+      this.#whole(link, this.#data, frameAt, frameBytes, this.#data[at] ?? 0);
+      at = frameAt + frameBytes;
+    }
+  }
+
+  #fragment(link: number, at: number, length: number): void {
+    const data = this.#data;
+    const flags = data[at + 1] ?? 0;
+    const isLast = (flags & CHUNK_LAST) !== 0;
+    const fragments = this.#fragments;
+    const result = fragments.add(
+      link,
+      data,
+      at,
+      length,
+      word16(data, at + 2),
+      word16(data, at + 4),
+      flags & CHUNK_NEEDS_CSUM,
+      isLast,
+    );
+    if (result < 0) this.#malformed();
+    else if (result > 0)
+      this.#whole(link, fragments.memory, fragments.frameAt, fragments.frameBytes, fragments.flags);
+  }
+
+  #whole(link: number, memory: Uint8Array, at: number, length: number, flags: number): void {
+    if (length < ETHERNET_HEADER_BYTES) {
+      this.#malformed();
+      return;
+    }
+    if (length > this.#maxFrame) {
+      this.#counters.add('dropped_oversize');
+      return;
+    }
+    const virtio = this.#virtio;
+    const headers = this.#headers;
+    virtio.flags = 0;
+    virtio.gsoType = GSO_NONE;
+    virtio.gsoSize = 0;
+    virtio.headerBytes = 0;
+    virtio.checksumStart = 0;
+    virtio.checksumOffset = 0;
+    if ((flags & CHUNK_NEEDS_CSUM) !== 0) {
+      if (!headers.parse(memory, at, length)) {
+        this.#malformed();
+        return;
+      }
+      virtio.flags = VIRTIO_NEEDS_CSUM;
+      virtio.checksumStart = headers.transportAt;
+      virtio.checksumOffset = headers.checksumOffset;
+    }
+    writeVirtioHeader(memory, at - VIRTIO_HEADER_BYTES, virtio);
+    this.memory = memory;
+    this.frameAt = at;
+    this.frameBytes = length;
+    this.partAt = this.#pieceAt;
+    this.partBytes = this.#pieceBytes;
+    this.partAt[0] = at - VIRTIO_HEADER_BYTES;
+    this.partBytes[0] = VIRTIO_HEADER_BYTES + length;
+    this.partCount = 1;
+    this.#sink(link);
+  }
+
+  #malformed(): void {
+    this.#counters.add('dropped_bad_chunk');
+  }
+}

@@ -1,0 +1,316 @@
+import { type Logger, Timers } from '@kith/base';
+import {
+  DATAGRAM_PROBE,
+  DATAGRAM_PROBE_REPLY,
+  type DatagramHeader,
+  type DirectCandidate,
+  type DirectControl,
+  MIN_PROBE_BYTES,
+  type Uid,
+} from '@kith/protocol';
+import type { Address, DirectPort } from './direct-port.ts';
+import { EventLog, type PathEvent } from './event-log.ts';
+import { KeyAgreement, type KeyEpoch } from './key-agreement.ts';
+import { wipeData } from './key-schedule.ts';
+import { PathFinder, type SelectedPath } from './path-finder.ts';
+import { addressText, type PathSetOptions } from './path-set.ts';
+import { ProbeOpener, ProbeSealer } from './probe-box.ts';
+
+/** Replies per second to one peer's probes. A search for sizes sends eleven at once, a burst over 48 paths some 250 in a second. */
+const MAX_REPLIES_PER_SECOND = 300;
+
+/** Timers of the machines never wait less than this, so that a bug in them costs a core's per mille and not a core. */
+const LEAST_WAIT_MS = 2;
+
+export interface DirectCarrierOptions extends PathSetOptions {
+  /** Number by which the data plane knows the link. */
+  link: number;
+  me: Uid;
+  peer: Uid;
+  /** The higher of both ends' attempt numbers. */
+  attempt: number;
+  /** The security terms that DTLS has proved say plain. */
+  plain: boolean;
+  aes: boolean;
+  port: DirectPort;
+  log: Logger;
+  /** ms, monotonic */
+  clock: () => number;
+  /** 0 ≤ x < 1 */
+  random: () => number;
+}
+
+export interface DirectCarrierActions {
+  /** Over the link's control channel. */
+  send(message: DirectControl): void;
+  reserveIndex(): number;
+  releaseIndex(index: number): void;
+  closed(): void;
+}
+
+/** What the carrier does now and what it counted. */
+export interface DirectReport {
+  path: SelectedPath | null;
+  rttMs: number | null;
+  plain: boolean;
+  rxBytes: number;
+  txBytes: number;
+  /** monotonicMs clock; -Infinity: nothing authentic came yet. */
+  heardAt: number;
+  events: readonly PathEvent[];
+  counters: Record<string, number>;
+}
+
+/** The `direct` carrier of one link: a thin shell that joins the machines for keys and paths to the data plane and the clock. */
+export class DirectCarrier {
+  readonly #options: DirectCarrierOptions;
+  readonly #actions: DirectCarrierActions;
+  readonly #timers = new Timers();
+  readonly #keys: KeyAgreement;
+  readonly #finder: PathFinder;
+  readonly #events = new EventLog();
+  readonly #openers = new Map<number, ProbeOpener>();
+  #sealer: ProbeSealer | undefined;
+  /** The peer's candidates; probing begins when there is a key to probe with. */
+  #candidates: readonly DirectCandidate[] = [];
+  #path: SelectedPath | null = null;
+  /** Datagrams received before the current receiving key. */
+  #receivedBefore = 0;
+  #lastReceivedMs: number;
+  /** Data datagrams of both directions at the last poll. */
+  #datagrams = 0;
+  #seenAs = '';
+  #repliesSince = 0;
+  #replies = 0;
+  #isClosed = false;
+  readonly #counters = {
+    probes_forged: 0,
+    probes_replayed: 0,
+    probes_unanswered_by_limit: 0,
+    path_changes: 0,
+  };
+
+  constructor(options: DirectCarrierOptions, actions: DirectCarrierActions) {
+    this.#options = options;
+    this.#actions = actions;
+    const { random } = options;
+    this.#finder = new PathFinder(
+      { ladder: (family) => options.ladder(family), isForbidden: (ip) => options.isForbidden(ip), random },
+      {
+        probe: (to, id, bytes) => this.#probe(to, id, bytes),
+        select: (path, why) => this.#select(path, why),
+      },
+    );
+    this.#keys = new KeyAgreement(
+      options,
+      {
+        send: (message) => actions.send(message),
+        reserve: () => actions.reserveIndex(),
+        release: (index) => actions.releaseIndex(index),
+        install: (epoch) => this.#install(epoch),
+        remove: (index) => this.#remove(index),
+        use: (epoch) => this.#use(epoch),
+        stop: () => this.#stop(),
+      },
+      options.clock(),
+    );
+    // What the data plane still says of the link that had this number before is not of interest.
+    this.#lastReceivedMs = options.clock();
+  }
+
+  /** Offers keys and tells the peer our addresses. */
+  start(candidates: readonly DirectCandidate[]): void {
+    this.#keys.start(this.#options.clock());
+    this.tellCandidates(candidates);
+    this.#arm();
+  }
+
+  /** Our addresses, whenever they change. */
+  tellCandidates(candidates: readonly DirectCandidate[]): void {
+    this.#actions.send({ t: 'direct_candidates', list: [...candidates] });
+  }
+
+  /** The interfaces of this machine changed. */
+  networkChanged(): void {
+    this.#finder.networkChanged(this.#options.clock());
+    this.#arm();
+  }
+
+  /** @throws PeerError for a message that breaks the protocol. */
+  receiveControl(message: DirectControl): void {
+    const now = this.#options.clock();
+    if (message.t === 'direct_candidates') {
+      this.#candidates = message.list;
+      if (this.#sealer !== undefined) this.#finder.setCandidates(message.list, now);
+    } else {
+      this.#keys.receive(message, now);
+    }
+    this.#arm();
+  }
+
+  /** A probe or a reply that names one of this link's receiver indices; anybody may have sent it. */
+  receiveProbe(datagram: Uint8Array, header: DatagramHeader, from: Address): void {
+    const body = this.#openers.get(header.index)?.open(datagram, header) ?? 'forged';
+    if (body === 'forged' || body === 'replayed') {
+      this.#counters[`probes_${body}`]++;
+      return;
+    }
+    const now = this.#options.clock();
+    if (header.type === DATAGRAM_PROBE) {
+      this.#finder.heardFrom(from, now);
+      this.#reply(body.id, datagram.length, from, now);
+    } else {
+      this.#noteSeenAs({ ip: body.ip, port: body.port }, now);
+      this.#finder.answered(from, body.id, now);
+    }
+    this.#arm();
+  }
+
+  /** The data plane could not send on the selected path. */
+  pathError(errnoName: string): void {
+    const now = this.#options.clock();
+    this.#events.add(`sending fails with ${errnoName}`, now);
+    this.#finder.pathError(errnoName, now);
+    this.#arm();
+  }
+
+  /** Looks at what the data plane sent and heard; to be called a few times per second. */
+  poll(): void {
+    const { port, link, clock } = this.#options;
+    const { lastReceivedMs, source, rxDatagrams, txDatagrams } = port.linkStats(link);
+    const datagrams = rxDatagrams + txDatagrams;
+    if (datagrams === this.#datagrams) return;
+    this.#datagrams = datagrams;
+    this.#finder.dataFlowed(clock());
+    if (source !== null && lastReceivedMs > this.#lastReceivedMs) {
+      this.#lastReceivedMs = lastReceivedMs;
+      this.#finder.heardFrom(source, lastReceivedMs);
+    }
+    this.#arm();
+  }
+
+  /** When anything authentic was last heard of the peer; -Infinity: never. */
+  get heardAt(): number {
+    return this.#finder.heardAt;
+  }
+
+  report(): DirectReport {
+    const active = this.#finder.active;
+    const stats = this.#options.port.linkStats(this.#options.link);
+    return {
+      path: this.#path,
+      rttMs: active?.rttMs ?? null,
+      plain: this.#keys.plain ?? false,
+      rxBytes: stats.rxBytes,
+      txBytes: stats.txBytes,
+      heardAt: this.#finder.heardAt,
+      events: this.#events.all(),
+      counters: {
+        direct_rx_datagrams: stats.rxDatagrams,
+        direct_tx_datagrams: stats.txDatagrams,
+        direct_forged: stats.forged,
+        direct_replayed: stats.replayed,
+        ...this.#counters,
+        offers_refused: this.#keys.refusedOffers,
+      },
+    };
+  }
+
+  /** Ends the carrier and forgets all keys. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#timers.clearAll();
+    this.#keys.close();
+    this.#options.port.removeLink(this.#options.link);
+    this.#actions.closed();
+  }
+
+  #install({ index, keys }: KeyEpoch): void {
+    const { port, link } = this.#options;
+    this.#openers.set(index, new ProbeOpener(keys.probe));
+    this.#receivedBefore = port.linkStats(link).rxDatagrams;
+    port.addReceiver(index, link, keys.data);
+    wipeData(keys.data);
+  }
+
+  #remove(index: number): void {
+    this.#options.port.removeReceiver(index);
+    this.#openers.get(index)?.wipe();
+    this.#openers.delete(index);
+  }
+
+  #use({ epoch, index, keys }: KeyEpoch): void {
+    const { port, link, clock } = this.#options;
+    const isFirst = this.#sealer === undefined;
+    this.#sealer?.wipe();
+    this.#sealer = new ProbeSealer(index, keys.probe);
+    port.setSender(link, index, keys.data);
+    const how = keys.data.mode === 'plain' ? 'plain' : keys.data.cipher;
+    wipeData(keys.data);
+    this.#events.add(`sends with the keys of epoch ${epoch}, ${how}`, clock());
+    if (!isFirst) return;
+    this.#finder.setCandidates(this.#candidates, clock());
+    // Addresses that the peer's probes showed before could not be probed without a key.
+    this.#finder.networkChanged(clock());
+  }
+
+  #stop(): void {
+    this.#sealer?.wipe();
+    this.#sealer = undefined;
+    if (this.#isClosed) return;
+    this.#finder.abandon('the keys are too old', this.#options.clock());
+  }
+
+  #select(path: SelectedPath | null, why: string): void {
+    const before = this.#path;
+    const words = path === null ? 'channel' : `direct ${addressText(path)}, ${path.datagramBytes} bytes`;
+    const isMove = path === null || before === null || addressText(path) !== addressText(before);
+    this.#path = path;
+    this.#options.port.setPath(this.#options.link, path);
+    this.#events.add(`${words}: ${why}`, this.#options.clock());
+    if (!isMove) return;
+    this.#counters.path_changes++;
+    this.#options.log.info({ peer: this.#options.peer, why }, `path: ${words}`);
+  }
+
+  #probe(to: Address, id: number, bytes: number): void {
+    this.#sendSealed(DATAGRAM_PROBE, id, bytes, to, bytes);
+  }
+
+  #reply(id: number, bytes: number, to: Address, now: number): void {
+    if (now - this.#repliesSince >= 1_000) {
+      this.#repliesSince = now;
+      this.#replies = 0;
+    }
+    if (++this.#replies > MAX_REPLIES_PER_SECOND || this.#options.isForbidden(to.ip)) {
+      this.#counters.probes_unanswered_by_limit++;
+      return;
+    }
+    this.#sendSealed(DATAGRAM_PROBE_REPLY, id, bytes, to, MIN_PROBE_BYTES);
+  }
+
+  #sendSealed(type: number, id: number, bytes: number, to: Address, size: number): void {
+    const datagram = this.#sealer?.seal(type, { id, bytes, ip: to.ip, port: to.port }, size);
+    if (datagram !== undefined) this.#options.port.sendControl(to.ip, to.port, datagram);
+  }
+
+  #noteSeenAs(address: Address, now: number): void {
+    const text = addressText(address);
+    if (text === this.#seenAs) return;
+    this.#seenAs = text;
+    this.#events.add(`the peer sees us as ${text}`, now);
+  }
+
+  /** Lets both machines do what is due, and sets the timer for what comes next. */
+  #arm(): void {
+    if (this.#isClosed) return;
+    const { port, link, clock } = this.#options;
+    const now = clock();
+    const { rxDatagrams, sentSinceRekey } = port.linkStats(link);
+    this.#keys.tick(now, rxDatagrams - this.#receivedBefore, sentSinceRekey);
+    const due = Math.min(this.#finder.tick(now), this.#keys.dueAt);
+    if (due === Number.POSITIVE_INFINITY) return;
+    this.#timers.after('due', Math.max(due - now, LEAST_WAIT_MS), () => this.#arm());
+  }
+}

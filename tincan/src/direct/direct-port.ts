@@ -1,0 +1,54 @@
+/** Key material of one direction of a link for the data plane. The callee copies it before it returns; the caller wipes its own. */
+export type DirectKeys =
+  | {
+      mode: 'sealed';
+      cipher: 'aes-256-gcm' | 'chacha20-poly1305';
+      /** 32 bytes */
+      key: Uint8Array;
+      /** 4 bytes */
+      fixedIv: Uint8Array;
+    }
+  | {
+      mode: 'plain';
+      /** 16 bytes that end every datagram */
+      tag: Uint8Array;
+    };
+
+/** A UDP endpoint; `ip` in canonical text form. */
+export interface Address {
+  ip: string;
+  port: number;
+}
+
+/** What the data plane counts of one link since it was set up. */
+export interface DirectLinkStats {
+  rxBytes: number;
+  txBytes: number;
+  rxDatagrams: number;
+  txDatagrams: number;
+  /** monotonicMs clock; 0: never. */
+  lastReceivedMs: number;
+  forged: number;
+  replayed: number;
+  /** Where the last authenticated data datagram came from. */
+  source: Address | null;
+  /** Datagrams sealed with the current sending key. */
+  sentSinceRekey: number;
+}
+
+/** What the direct carrier needs of the data plane: one UDP socket for all links, served by the two workers. */
+export interface DirectPort {
+  readonly port: number;
+  readonly family: 4 | 6 | 'dual';
+  addReceiver(index: number, link: number, keys: DirectKeys): void;
+  removeReceiver(index: number): void;
+  setSender(link: number, peerIndex: number, keys: DirectKeys): void;
+  /** `datagramBytes` is the whole UDP payload. Null: the channel carries. */
+  setPath(link: number, path: (Address & { datagramBytes: number }) | null): void;
+  removeLink(link: number): void;
+  /** From the main thread: probes and STUN. False when it did not leave. */
+  sendControl(ip: string, port: number, data: Uint8Array): boolean;
+  onControl(handler: (data: Uint8Array, from: Address) => void): void;
+  linkStats(link: number): DirectLinkStats;
+  onPathError(handler: (link: number, errnoName: string) => void): void;
+}

@@ -1,0 +1,53 @@
+import { BlockList } from 'node:net';
+import { type Logger, monotonicMs } from '@kith/base';
+import { Aead } from '@kith/posix';
+import type { Uid } from '@kith/protocol';
+import { DirectNode, resolveHost } from './direct-node.ts';
+import type { DirectPort } from './direct-port.ts';
+import { readLocalAddresses } from './local-addresses.ts';
+
+/** This node's overlay address as it is now. */
+export interface Overlay {
+  ip4: string | null;
+  prefixLength: number;
+}
+
+export interface OpenDirectNode {
+  /** Undefined when the TAP device was opened without a direct carrier. */
+  port: DirectPort | undefined;
+  me: Uid;
+  ownInterface: string;
+  overlay(): Overlay;
+  log: Logger;
+}
+
+/** The node's side of all direct carriers, on the real clock, interfaces and resolver; undefined where there can be none. */
+export function openDirectNode(options: OpenDirectNode): DirectNode | undefined {
+  const { port, me, ownInterface, overlay, log } = options;
+  if (port === undefined) return undefined;
+  const ciphers = Aead.available();
+  if (!ciphers.aes && !ciphers.chacha) {
+    log.warn("node's OpenSSL seals with neither cipher; the data channel carries everything");
+    return undefined;
+  }
+  return new DirectNode({
+    port,
+    me,
+    ownInterface,
+    isOverlay: (ip) => isInOverlay(ip, overlay()),
+    // Without AES instructions ChaCha20 is several times faster, where OpenSSL has it.
+    aes: ciphers.aes && (Aead.hasAesHardware() || !ciphers.chacha),
+    log,
+    clock: monotonicMs,
+    readAddresses: readLocalAddresses,
+    resolve: resolveHost,
+  });
+}
+
+/** Whether an address is within the network's own range: a link must not run through the network that it makes. */
+export function isInOverlay(ip: string, { ip4, prefixLength }: Overlay): boolean {
+  if (ip4 === null || ip.includes(':')) return false;
+  const range = new BlockList();
+  range.addSubnet(ip4, prefixLength);
+  return range.check(ip);
+}

@@ -1,0 +1,366 @@
+import { type DirectCandidate, MIN_PROBE_BYTES } from '@kith/protocol';
+import type { Address } from './direct-port.ts';
+import { type Flight, Flights, type Purpose } from './flights.ts';
+import type { Path } from './path.ts';
+import { PathSet, type PathSetOptions } from './path-set.ts';
+
+/** How often the active path is probed, with a small and with a full-size probe, ms. */
+const KEEPALIVE_MS = 1_000;
+
+/** A link without data for this long is idle: nothing is lost on a path that dies, so it is watched less closely. */
+const IDLE_AFTER_MS = 5_000;
+
+/** How often the active path of an idle link is probed, with a small probe only; ten idle links must not cost a CPU's per cent. */
+const IDLE_KEEPALIVE_MS = 5_000;
+
+/** How often a path is probed that is not in use. */
+const REPEAT_MS = 5_000;
+
+/** The same while the link is idle and has a path: keeps a NAT's mapping, which lasts 30 s at least in practice. */
+const IDLE_REPEAT_MS = 20_000;
+
+/** How often the active path is probed once an answer is overdue. */
+const RETRY_MS = 250;
+
+/** A path is left only after so many probes without answer: losses come in pairs and threes, a dead path is silent throughout. */
+const LEAST_UNPROVED = 3;
+
+/**
+ * A path is dead this long after its first unanswered probe, which is sent at most KEEPALIVE_MS after the path broke: 2.5 s in all.
+ * Round trips beyond it are not worth leaving the channel for.
+ */
+const SILENT_DEAD_MS = 1_500;
+
+/**
+ * The same while the peer's datagrams still come: either our way to the peer is broken, or its main thread is busy. The first costs
+ * packets, so it is believed a little later: 2.9 s in all.
+ */
+const ONE_WAY_DEAD_MS = 1_900;
+const HEARD_RECENTLY_MS = 2_500;
+
+/** Answers in a row that a path needs before it carries data. */
+const LEAST_ANSWERS = 2;
+
+/** Between the first and the second of them, so that a moment's luck does not give both. */
+const CONFIRM_MS = 50;
+
+/** An answer older than this does not speak for a path: two probes of the slow schedule were due since. */
+const FRESH_MS = 12_000;
+
+/**
+ * A path replaces a working one only when it is better by this factor and by this many ms: the first round trips of a busy process
+ * differ by a few ms for no reason, and nobody feels less.
+ */
+const BETTER_FACTOR = 0.9;
+const BETTER_MS = 5;
+
+/** A known address that has not answered for longer than the slowest schedule and speaks again is probed densely. */
+const COLD_MS = 45_000;
+
+/** A tick that comes so much later than asked means that our process stood still; silence of that time is not the path's. */
+const STALL_MS = 400;
+
+/** Errors of a send that say that there is no way to the address now. */
+const NO_ROUTE = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL']);
+
+export interface SelectedPath extends Address {
+  /** Largest UDP payload that the path is known to carry. */
+  datagramBytes: number;
+}
+
+export interface PathFinderActions {
+  /** Send a probe of so many bytes of UDP payload. */
+  probe(to: Address, id: number, bytes: number): void;
+  /** Data goes there from now on; null: there is no path. */
+  select(path: SelectedPath | null, why: string): void;
+}
+
+export interface PathFinderOptions extends PathSetOptions {
+  /** 0 ≤ x < 1 */
+  random(): number;
+}
+
+/**
+ * Finds the best of the peer's addresses that answers, keeps it under watch, and leaves it when it goes silent. Pure: times in ms
+ * on one clock that never jumps back.
+ */
+export class PathFinder {
+  readonly #options: PathFinderOptions;
+  readonly #actions: PathFinderActions;
+  readonly #paths: PathSet;
+  readonly #flights: Flights;
+  #active: Path | undefined;
+  #keepaliveAt = 0;
+  #lastActiveProbeAt = 0;
+  #heardAt = Number.NEGATIVE_INFINITY;
+  #flowedAt = Number.NEGATIVE_INFINITY;
+  /** When the last tick asked for the next. */
+  #dueAt = Number.POSITIVE_INFINITY;
+
+  constructor(options: PathFinderOptions, actions: PathFinderActions) {
+    this.#options = options;
+    this.#actions = actions;
+    this.#paths = new PathSet(options);
+    this.#flights = new Flights(Math.floor(options.random() * 0x1_0000_0000));
+  }
+
+  /** The path that carries data. */
+  get active(): (SelectedPath & { rttMs: number | null }) | null {
+    if (this.#active === undefined) return null;
+    const { address, size, srtt } = this.#active;
+    return { ...address, datagramBytes: size.confirmed, rttMs: srtt ?? null };
+  }
+
+  /** When anything authentic was last heard of the peer; -Infinity: never. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** The peer's list of its addresses. */
+  setCandidates(list: readonly DirectCandidate[], now: number): void {
+    for (const path of this.#paths.replace(list, now)) this.#forget(path);
+    // The peer's network has changed, perhaps under the active path.
+    this.#keepaliveAt = now;
+  }
+
+  /** Our own addresses changed: every path may lead elsewhere now. */
+  networkChanged(now: number): void {
+    for (const path of this.#paths) {
+      if (path !== this.#active) path.restart(now);
+    }
+    this.#keepaliveAt = now;
+  }
+
+  /** Data went or came on the active path. */
+  dataFlowed(now: number): void {
+    // The path was not watched closely until now.
+    if (this.#isIdle(now)) this.#keepaliveAt = now;
+    this.#flowedAt = now;
+  }
+
+  /** An authentic datagram came from this address. */
+  heardFrom(address: Address, now: number): void {
+    this.#heardAt = Math.max(this.#heardAt, now);
+    let path = this.#paths.get(address);
+    if (path === undefined) {
+      const removed = this.#paths.makeRoom(this.#active);
+      if (removed !== undefined) this.#forget(removed);
+      path = this.#paths.add(address, 'reflexive', now);
+      // The peer may have moved: see at once whether it is still where it was.
+      if (path !== undefined) this.#keepaliveAt = now;
+    } else if (path !== this.#active && now - path.lastAnswerAt > COLD_MS && !path.isBursting(now)) {
+      path.startBurst(now);
+    }
+    if (path !== undefined) path.heardAt = now;
+  }
+
+  /** A reply to probe `id` came from this address. */
+  answered(from: Address, id: number, now: number): void {
+    this.heardFrom(from, now);
+    const flight = this.#flights.take(id);
+    // A reply from elsewhere than the probe went to (RFC 8445 §7.2.5.2.1) proves no path; heardFrom made its source a candidate.
+    if (flight === undefined || flight.path !== this.#paths.get(from)) return;
+    const { path } = flight;
+    path.proved(flight.sentAt, now);
+    path.answers++;
+    if (flight.purpose !== 'small' && path.size.answered(flight.size) && path === this.#active) {
+      this.#select(path, `datagrams of ${path.size.confirmed} bytes get through`);
+    }
+    if (path === this.#active) return;
+    this.#compare(path, now);
+    // Half a reason to take it: ask for the other half now, not at the slow schedule's next time.
+    if (path !== this.#active && (path.answers < LEAST_ANSWERS || path.betterAnswers > 0)) {
+      path.nextProbeAt = Math.min(path.nextProbeAt, now + CONFIRM_MS);
+    }
+  }
+
+  /** The data plane could not send on the active path. */
+  pathError(errnoName: string, now: number): void {
+    const path = this.#active;
+    if (path === undefined) return;
+    if (errnoName === 'EMSGSIZE') {
+      if (path.size.tooLarge(now)) this.#sizeLowered(path, 'the kernel refuses the datagram size', now);
+    } else if (NO_ROUTE.has(errnoName)) {
+      this.#fail(`sending fails with ${errnoName}`, now);
+    } else {
+      this.#keepaliveAt = now;
+    }
+  }
+
+  /** Leaves the active path for the channel, because nothing can be sent on any; probing goes on. */
+  abandon(why: string, now: number): void {
+    if (this.#active !== undefined) this.#fail(why, now);
+  }
+
+  /** Does what is due. Returns when it wants to be called again. */
+  tick(now: number): number {
+    if (now > this.#dueAt + STALL_MS) this.#stalled(now);
+    for (const flight of this.#flights.expire(now)) this.#lost(flight, now);
+    if (this.#active !== undefined) this.#watch(this.#active, now);
+    for (const path of this.#paths) this.#probePath(path, now);
+    this.#dueAt = this.#nextDue(now);
+    return this.#dueAt;
+  }
+
+  #probePath(path: Path, now: number): void {
+    const isActive = path === this.#active;
+    if (!isActive && now >= path.nextProbeAt) {
+      this.#send(path, MIN_PROBE_BYTES, 'small', now);
+      path.scheduled(now, this.#repeatMs(now), this.#options.random());
+    }
+    // A path that has not answered a small probe will not answer a large one.
+    if (path.answers === 0) return;
+    for (const size of path.size.wants(now, isActive)) this.#send(path, size, 'size', now);
+  }
+
+  #send(path: Path, size: number, purpose: Purpose, now: number): void {
+    const id = this.#flights.add(path, size, purpose, now);
+    if (purpose !== 'size') path.sent(now);
+    this.#actions.probe(path.address, id, size);
+  }
+
+  /** Keeps the active path under watch. */
+  #watch(path: Path, now: number): void {
+    if (now >= this.#keepaliveAt) {
+      const isIdle = this.#isIdle(now);
+      this.#probeActive(path, !isIdle, now);
+      this.#keepaliveAt = now + (isIdle ? IDLE_KEEPALIVE_MS : KEEPALIVE_MS);
+    }
+    const since = path.unprovedSince;
+    if (since === undefined || now - since < path.graceMs) return;
+    // Suspect: ask more often, and see what else there is.
+    for (const other of this.#paths) {
+      if (other !== path && !other.isBursting(now)) other.startBurst(now);
+    }
+    if (now - this.#lastActiveProbeAt >= RETRY_MS) this.#probeActive(path, false, now);
+    if (path.unprovedCount < LEAST_UNPROVED) return;
+    const better = this.#best((other) => other !== path && other.provedAt > since, now);
+    const silence = now - since;
+    const deadAfter = now - this.#heardAt >= HEARD_RECENTLY_MS ? SILENT_DEAD_MS : ONE_WAY_DEAD_MS;
+    if (better !== undefined) {
+      path.answers = 0;
+      this.#activate(better, `${path.key} went silent`, now);
+    } else if (silence >= deadAfter) {
+      this.#fail(`no answer for ${Math.round(silence)} ms`, now);
+    }
+  }
+
+  #probeActive(path: Path, withFull: boolean, now: number): void {
+    this.#lastActiveProbeAt = now;
+    this.#send(path, MIN_PROBE_BYTES, 'small', now);
+    if (withFull) this.#send(path, path.size.confirmed, 'full', now);
+  }
+
+  /** A probe had no answer within its grace. */
+  #lost({ path, purpose, size, sentAt }: Flight, now: number): void {
+    const otherGotThrough = path.provedAt >= sentAt;
+    if (purpose === 'small') {
+      if (path === this.#active) return;
+      path.answers = 0;
+      path.betterAnswers = 0;
+    } else if (!otherGotThrough) {
+      path.size.forgotten(size);
+    } else if (path.size.lost(size, now)) {
+      if (path === this.#active) this.#sizeLowered(path, `datagrams of ${size} bytes vanish`, now);
+    } else if (purpose === 'full' && path === this.#active) {
+      // Ask again at once: a black hole is to cost little.
+      this.#probeActive(path, true, now);
+    }
+  }
+
+  #sizeLowered(path: Path, why: string, now: number): void {
+    if (path.size.confirmed === 0) this.#fail(why, now);
+    else this.#select(path, why);
+  }
+
+  /** An inactive path answered: is it worth taking? */
+  #compare(path: Path, now: number): void {
+    if (!this.#isUsable(path, now)) return;
+    const active = this.#active;
+    if (active === undefined) {
+      this.#activate(path, 'it answers', now);
+      return;
+    }
+    path.betterAnswers = path.cost + BETTER_MS < active.cost * BETTER_FACTOR ? path.betterAnswers + 1 : 0;
+    if (path.betterAnswers >= LEAST_ANSWERS) this.#activate(path, `it is better than ${active.key}`, now);
+  }
+
+  #isUsable(path: Path, now: number): boolean {
+    return path.size.confirmed > 0 && path.answers >= LEAST_ANSWERS && now - path.lastAnswerAt < FRESH_MS;
+  }
+
+  #best(condition: (path: Path) => boolean, now: number): Path | undefined {
+    let best: Path | undefined;
+    for (const path of this.#paths) {
+      if (!condition(path) || !this.#isUsable(path, now)) continue;
+      if (best === undefined || path.cost < best.cost) best = path;
+    }
+    return best;
+  }
+
+  #activate(path: Path, why: string, now: number): void {
+    const before = this.#active;
+    if (before !== undefined) {
+      before.betterAnswers = 0;
+      before.forgetUnproved();
+      before.scheduled(now, REPEAT_MS, this.#options.random());
+    }
+    this.#active = path;
+    path.betterAnswers = 0;
+    path.forgetUnproved();
+    this.#keepaliveAt = now;
+    this.#flowedAt = now;
+    this.#select(path, why);
+  }
+
+  #select(path: Path, why: string): void {
+    this.#actions.select({ ...path.address, datagramBytes: path.size.confirmed }, why);
+  }
+
+  /** The active path is of no use any more: the channel carries until something answers twice. */
+  #fail(why: string, now: number): void {
+    this.#active = undefined;
+    for (const path of this.#paths) {
+      path.answers = 0;
+      path.forgetUnproved();
+      if (!path.isBursting(now)) path.startBurst(now);
+    }
+    this.#actions.select(null, why);
+  }
+
+  #isIdle(now: number): boolean {
+    return now - this.#flowedAt > IDLE_AFTER_MS;
+  }
+
+  #repeatMs(now: number): number {
+    return this.#active !== undefined && this.#isIdle(now) ? IDLE_REPEAT_MS : REPEAT_MS;
+  }
+
+  #stalled(now: number): void {
+    this.#active?.forgetUnproved();
+    this.#keepaliveAt = now;
+  }
+
+  #forget(path: Path): void {
+    this.#flights.forget(path);
+  }
+
+  #nextDue(now: number): number {
+    let due = this.#flights.dueAt;
+    for (const path of this.#paths) {
+      if (path !== this.#active) due = Math.min(due, path.nextProbeAt);
+      if (path.answers > 0) due = Math.min(due, path.size.dueAt(path === this.#active));
+    }
+    const active = this.#active;
+    if (active === undefined) return due;
+    due = Math.min(due, this.#keepaliveAt);
+    const since = active.unprovedSince;
+    if (since === undefined) return due;
+    const suspectAt = since + active.graceMs;
+    if (suspectAt > now) return Math.min(due, suspectAt);
+    for (const at of [since + SILENT_DEAD_MS, since + ONE_WAY_DEAD_MS, this.#heardAt + HEARD_RECENTLY_MS]) {
+      if (at > now) due = Math.min(due, at);
+    }
+    return Math.min(due, this.#lastActiveProbeAt + RETRY_MS);
+  }
+}
