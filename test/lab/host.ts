@@ -43,6 +43,11 @@ export class Host {
     return this.#address.ip6;
   }
 
+  /** The other end of this host's cable: the switch's namespace, and the port in it. */
+  get cable(): { switchNamespace: string; port: string } {
+    return { switchNamespace: this.#switchNamespace, port: this.#port };
+  }
+
   /** Runs a command on this host to its end. A non-zero exit is a result, not an error. */
   exec(command: string, args: readonly string[] = [], options: CommandOptions = {}): Promise<CommandResult> {
     return execute('ip', ['netns', 'exec', this.namespace, command, ...args], options);

@@ -9,3 +9,6 @@ export { firstReply, measureTcp, ping } from './measure.ts';
 export { type PingFigures, parsePing } from './ping.ts';
 export { Reaper } from './reaper.ts';
 export { askStatus } from './status-socket.ts';
+export { Wire, type WireOptions } from './wire.ts';
+export type { Impairment } from './wire-fate.ts';
+export type { WireCounters } from './wire-start.ts';

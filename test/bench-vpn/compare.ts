@@ -1,0 +1,141 @@
+import { describeError } from '@kith/base';
+import { Ejabberd, execute, type Lab, Wire } from '../lab/index.ts';
+import { type Measured, measure } from './measure.ts';
+import type { BenchOptions } from './options.mjs';
+import { Results } from './results.ts';
+import type { Session, Stage, System } from './system.ts';
+import { SYSTEMS } from './systems/index.ts';
+import { GROUP } from './systems/kith.ts';
+import { type Course, tcp } from './workload.ts';
+
+export type Say = (text: string) => void;
+
+/** Two empty hosts on the lab's switch. */
+export async function makeStage(lab: Lab): Promise<Stage> {
+  const client = await lab.host('alice');
+  const server = await lab.host('bob');
+  let hub: Promise<Ejabberd> | undefined;
+  return {
+    lab,
+    client,
+    server,
+    hub: () => {
+      hub ??= startHub(lab, [client.name, server.name]);
+      return hub;
+    },
+  };
+}
+
+async function startHub(lab: Lab, users: readonly string[]): Promise<Ejabberd> {
+  const hub = await Ejabberd.start(lab);
+  await hub.createGroup(GROUP);
+  for (const user of users) {
+    await hub.register(user, user);
+    await hub.addToGroup(user, GROUP);
+  }
+  return hub;
+}
+
+/** Every system in turn, round by round, on the same two hosts and the same link. */
+export async function compare(lab: Lab, options: BenchOptions, say: Say): Promise<Results> {
+  const stage = await makeStage(lab);
+  return inTurns(stage, options, say, (course) => measure(course, options.seconds));
+}
+
+/** The same with one TCP stream over a wire that loses and delays. */
+export async function compareOverWire(lab: Lab, options: BenchOptions, say: Say): Promise<Results> {
+  const stage = await makeStage(lab);
+  const direction = { delayMs: options.delayMs / 2, loss: options.loss };
+  const wire = await Wire.insert(lab, stage.server, {
+    ...{ toHost: direction, fromHost: direction, seed: options.seed },
+  });
+  say(
+    `The wire loses ${options.loss * 100} % of all packets each way and takes ${options.delayMs} ms for a round trip`,
+  );
+  const results = await inTurns(stage, options, say, async (course) => {
+    const { mbps, retransmits } = await tcp(course, options.seconds, 1);
+    return { figures: { tcp1_mbps: mbps, tcp1_retransmits: retransmits }, problems: [] };
+  });
+  const { to_host: there, from_host: back } = await wire.counters();
+  say(
+    `The wire lost ${there.lost} of ${there.lost + there.passed} packets there and ${back.lost} of ${back.lost + back.passed} back; ${there.overflowed + back.overflowed + there.refused + back.refused} more were dropped`,
+  );
+  return results;
+}
+
+async function inTurns(
+  stage: Stage,
+  options: BenchOptions,
+  say: Say,
+  take: (course: Course) => Promise<Measured>,
+): Promise<Results> {
+  const results = new Results();
+  const broken = new Set<string>();
+  for (let round = 1; round <= options.rounds; round++) {
+    say(`\nRound ${round} of ${options.rounds}`);
+    for (const name of options.only) {
+      if (broken.has(name)) continue;
+      const began = performance.now();
+      const { figures, problems } = await turn(stage, SYSTEMS[name], take);
+      results.add(name, figures, problems);
+      // What could not start will not start next time either.
+      if (Object.keys(figures).length === 0) broken.add(name);
+      say(`  ${name.padEnd(14)}  ${summary(figures, problems, performance.now() - began)}`);
+    }
+  }
+  return results;
+}
+
+function summary({ tcp1_mbps: mbps }: Measured['figures'], problems: readonly string[], ms: number): string {
+  const figures = mbps === undefined ? '' : `${mbps.toFixed(0)} Mbit/s  `;
+  const trouble = problems.length === 0 ? '' : `  ! ${problems.join('; ').split('\n')[0]}`;
+  return `${figures}(${Math.round(ms / 1000)} s)${trouble}`;
+}
+
+async function turn(
+  stage: Stage,
+  system: System,
+  take: (course: Course) => Promise<Measured>,
+): Promise<Measured> {
+  const session = await begin(stage, system);
+  if (typeof session === 'string') return { figures: {}, problems: [session] };
+  const { client, server } = stage;
+  const measured = await take({ client, server, serverAddress: session.serverAddress }).catch((error) => ({
+    figures: {},
+    problems: [describeError(error)],
+  }));
+  try {
+    await session.stop();
+  } catch (error) {
+    measured.problems.push(`ending it: ${describeError(error)}`);
+  }
+  await clear(stage);
+  return measured;
+}
+
+/** The session, or why there is none. */
+export async function begin(stage: Stage, system: System): Promise<Session | string> {
+  const { debian } = system;
+  if (debian !== undefined && (await execute('sh', ['-c', `command -v ${debian.program}`])).code !== 0) {
+    return `not installed (Debian package ${debian.name})`;
+  }
+  try {
+    return await system.start(stage);
+  } catch (error) {
+    await clear(stage);
+    return describeError(error);
+  }
+}
+
+/** The next system must find nothing of this one, however badly it ended. */
+async function clear({ client, server }: Stage): Promise<void> {
+  for (const host of [client, server]) {
+    for (const pid of await host.pids()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended by itself in between.
+      }
+    }
+  }
+}

@@ -1,0 +1,123 @@
+// The command line of `npm run bench`. Plain JavaScript, since scripts/bench.mjs reads it before anything is built.
+import { parseArgs } from 'node:util';
+
+/** Every system that is compared, in the order in which they run. */
+export const SYSTEM_NAMES = /** @type {const} */ ([
+  'none',
+  'kith-encrypted',
+  'kith-plain',
+  'kith-channel',
+  'tinc',
+  'wireguard-go',
+  'nebula',
+  'openvpn',
+  'n2n',
+]);
+/** @typedef {(typeof SYSTEM_NAMES)[number]} SystemName */
+
+/**
+ * @typedef {object} BenchOptions
+ * @property {number} rounds
+ * @property {number} seconds length of each measurement
+ * @property {SystemName[]} only
+ * @property {boolean} all whether nothing was left out by --only
+ * @property {boolean} profile
+ * @property {boolean} lossy
+ * @property {number} loss share of frames that the lossy wire loses, 0 to 1
+ * @property {number} delayMs round trip that the lossy wire adds
+ * @property {number} seed
+ * @property {string | undefined} json
+ * @property {string | undefined} svg
+ */
+
+export const HELP = `npm run bench [-- OPTION …]
+  --rounds N      rounds in which every system has its turn (3)
+  --seconds N     length of each measurement (5; with --lossy 20)
+  --only A,B      only these of ${SYSTEM_NAMES.join(', ')}
+  --json FILE     write the figures to FILE
+  --svg FILE      write the chart to FILE (docs/bench.svg when every system takes part)
+  --profile       no comparison: flame graphs of every thread of Kith under a TCP load
+  --lossy         no comparison of speed: one TCP stream over a wire with loss and delay,
+                  without VPN (none) and through each system
+  --loss PERCENT  what the lossy wire loses, each way (1)
+  --delay MS      the round trip that the lossy wire adds (50)
+  --seed N        of the lossy wire's dice (1)
+`;
+
+/** A command line that cannot be. */
+export class UsageError extends Error {}
+
+/**
+ * @param {readonly string[]} args
+ * @returns {BenchOptions | 'help'}
+ */
+export function parseOptions(args) {
+  const values = readArguments(args);
+  if (values.help === true) return 'help';
+  const lossy = values.lossy === true;
+  if (lossy && values.profile === true) throw new UsageError('--lossy and --profile are two benches');
+  const only =
+    values.only === undefined ? [...SYSTEM_NAMES] : [...new Set(values.only.split(',').map(systemName))];
+  return {
+    rounds: number('--rounds', values.rounds ?? '3', 1, 100, true),
+    // Loss makes short runs a game of chance.
+    seconds: number('--seconds', values.seconds ?? (lossy ? '20' : '5'), 1, 600, true),
+    only,
+    all: only.length === SYSTEM_NAMES.length,
+    profile: values.profile === true,
+    lossy,
+    loss: number('--loss', values.loss ?? '1', 0, 100, false) / 100,
+    delayMs: number('--delay', values.delay ?? '50', 0, 10_000, false),
+    seed: number('--seed', values.seed ?? '1', 0, 2 ** 31, true),
+    json: values.json,
+    svg: values.svg,
+  };
+}
+
+/** @param {readonly string[]} args */
+function readArguments(args) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        only: { type: 'string' },
+        json: { type: 'string' },
+        svg: { type: 'string' },
+        profile: { type: 'boolean' },
+        lossy: { type: 'boolean' },
+        loss: { type: 'string' },
+        delay: { type: 'string' },
+        seed: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** @param {string} text */
+function systemName(text) {
+  const name = SYSTEM_NAMES.find((known) => known === text.trim());
+  if (name === undefined) throw new UsageError(`--only: ${text} is none of ${SYSTEM_NAMES.join(', ')}`);
+  return name;
+}
+
+/**
+ * @param {string} option
+ * @param {string} text
+ * @param {number} min
+ * @param {number} max
+ * @param {boolean} whole
+ */
+function number(option, text, min, max, whole) {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
+    throw new UsageError(
+      `${option} ${text}: expected a ${whole ? 'whole ' : ''}number from ${min} to ${max}`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,196 @@
+import { ApiEnvelope, type ApiReply, type ConResp, type ConStat, type LocalState } from '@kith/protocol';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Lab, ping } from '../lab/index.ts';
+import { TincanProcess } from './tincan-process.ts';
+
+const FINGERPRINT = Array(32).fill('AB').join(':');
+const UID = 'ab'.repeat(20);
+
+let lab: Lab;
+let a: TincanProcess;
+let b: TincanProcess;
+
+beforeAll(async () => {
+  lab = await Lab.create({ name: 'api' });
+  [a, b] = await Promise.all([
+    TincanProcess.start(lab, await lab.host('anna')),
+    TincanProcess.start(lab, await lab.host('bert')),
+  ]);
+});
+
+afterAll(async () => {
+  await lab?.destroy();
+});
+
+async function localState(tincan: TincanProcess): Promise<LocalState> {
+  const state = await tincan.call('get_state');
+  if (state.type !== 'local_state') throw new Error(`get_state answered ${state.type}`);
+  return state;
+}
+
+test.each([['a string'], [42], [-1.5], ['']])('the reply repeats the id %j', async (id) => {
+  a.sendCall({ m: 'echo_request', id, msg: 'hello' });
+  expect(await a.until((reply) => 'id' in reply && reply.id === id)).toEqual({
+    type: 'echo_request',
+    id,
+    msg: 'hello',
+  });
+});
+
+test.each([
+  ['create_link', { uid: 'zz' }, 'uid'],
+  ['create_link', { uid: 7 }, 'uid'],
+  ['create_link', {}, 'uid'],
+  ['create_link', { uid: UID, fpr: 'AB:CD' }, 'fpr'],
+  ['create_link', { uid: UID, fpr: FINGERPRINT, cas: 'nonsense' }, 'cas'],
+  ['create_link', { uid: UID, fpr: FINGERPRINT, sec: 'yes' }, 'sec'],
+  ['create_link', { uid: UID, fpr: FINGERPRINT, attempt: 0 }, 'attempt'],
+  [
+    'create_link',
+    { uid: UID, fpr: FINGERPRINT, ice_servers: [{ type: 'stun', host: 'h', port: 0 }] },
+    'ice_servers.0.port',
+  ],
+  ['create_link', { uid: UID, fpr: FINGERPRINT, stun: 'no-port' }, 'stun'],
+  ['create_link', { uid: '00'.repeat(20), fpr: FINGERPRINT }, 'uid'],
+  ['set_cb_endpoint', { ip: '127.0.0.1' }, 'port'],
+  ['set_cb_endpoint', { ip: '127.0.0.1', port: 70_000 }, 'port'],
+  ['set_cb_endpoint', { ip: '203.0.113.9', port: 5000 }, 'ip'],
+  ['set_local_ip', { ip4: '172.31.0' }, 'ip4'],
+  ['set_local_ip', { ip4: '172.31.0.1', ip4_mask: 33 }, 'ip4_mask'],
+  ['set_local_ip', { uid: UID }, 'uid'],
+  ['set_remote_ip', { uid: UID, ip4: '172.31.0.2' }, 'uid'],
+  ['trim_link', { uid: 'x' }, 'uid'],
+  ['get_state', { uid: 'x' }, 'uid'],
+  ['get_state', { stats: 'yes' }, 'stats'],
+  ['set_logging', { logging: 9 }, 'logging'],
+  ['set_switchmode', { switchmode: 0 }, 'switchmode'],
+  ['echo_request', { msg: {} }, 'msg'],
+  ['no_such_method', {}, 'm'],
+])('%s %j is answered with an error that names %s', async (m, parameters, field) => {
+  await a.call('set_local_ip', { ip4: '172.31.0.1' });
+  const reply = await a.call(m, parameters);
+  expect(reply).toMatchObject({ type: 'error', m, field });
+});
+
+test.each([
+  ['nonsense', 'json parsing failed'],
+  ['', 'json parsing failed'],
+  ['[]', 'a call is a JSON object with the field m'],
+  ['null', 'a call is a JSON object with the field m'],
+  ['{"m":7}', 'm must name the method'],
+  ['{"m":"echo_request","id":[1]}', 'id must be a number or a string'],
+])('%j is answered with %j', async (text, message) => {
+  const before = a.received.length;
+  a.send(a.seal(Buffer.from(text)));
+  const isNew = (reply: ApiReply) => a.received.indexOf(reply) >= before;
+  expect(await a.until(isNew)).toMatchObject({ type: 'error', error: expect.stringContaining(message) });
+});
+
+test('what does not prove the secret is never answered, changes nothing, and is counted', async () => {
+  const before = await a.counters();
+  const received = a.received.length;
+  const call = Buffer.from('{"m":"set_logging","id":"forged","logging":0}');
+  const sealed = a.seal(call);
+  const stranger = new ApiEnvelope(Buffer.alloc(32, 1), 'call', 0n);
+  const flipped = Buffer.from(sealed);
+  flipped[20] = (flipped[20] ?? 0) ^ 1;
+  const forgeries = [
+    Buffer.concat([Buffer.of(2, 1), call]),
+    Buffer.concat([Buffer.of(3, 1), call]),
+    stranger.seal(1, call, process.hrtime.bigint()),
+    flipped,
+    sealed.subarray(0, sealed.length - 1),
+    sealed.subarray(0, 10),
+    Buffer.alloc(0),
+  ];
+  for (const forgery of forgeries) a.send(forgery);
+  // Datagrams keep their order on loopback, so an answer to one of them would come before this one's.
+  const after = await a.counters();
+  expect(a.received.length).toBe(received + 1);
+  expect(after.api_dropped_unproved).toBe((before.api_dropped_unproved ?? 0) + forgeries.length);
+});
+
+test('a captured datagram does nothing the second time, nor after a restart of tincan', async () => {
+  const before = await b.counters();
+  const captured = b.seal(Buffer.from('{"m":"echo_request","id":"captured","msg":"x"}'));
+  const answers = () => b.received.filter((reply) => 'id' in reply && reply.id === 'captured').length;
+  b.send(captured);
+  await b.until(() => answers() === 1);
+  b.send(captured);
+  expect((await b.counters()).api_dropped_replayed).toBe((before.api_dropped_replayed ?? 0) + 1);
+  await b.restart();
+  b.send(captured);
+  expect((await b.counters()).api_dropped_replayed).toBe(1);
+  expect(answers()).toBe(1);
+});
+
+test('two tincans are linked by hand in two steps, and 100 simultaneous starts in a row give 100 links', async () => {
+  const ends = [a, b] as const;
+  const other = (end: TincanProcess) => (end === a ? b : a);
+  const states = new Map<TincanProcess, LocalState>();
+  for (const [end, ip4] of [
+    [a, '172.31.0.1'],
+    [b, '172.31.0.2'],
+  ] as const) {
+    expect(await end.call('set_cb_endpoint', { ip: '::', port: end.port })).toMatchObject({ type: 'ok' });
+    expect(await end.call('set_local_ip', { ip4, ip4_mask: 24 })).toMatchObject({ type: 'ok' });
+    states.set(end, await localState(end));
+  }
+  const stateOf = (end: TincanProcess): LocalState => {
+    const state = states.get(end);
+    if (state === undefined) throw new Error('no state');
+    return state;
+  };
+  for (let attempt = 1; attempt <= 100; attempt++) {
+    // First step: both begin in the same instant, without knowing anything of each other but the UID.
+    await Promise.all(ends.map((end) => end.call('create_link', { uid: stateOf(other(end))._uid, attempt })));
+    // Second step: each gets what the other gathered.
+    await Promise.all(
+      ends.map(async (end) => {
+        const isMine = (reply: ApiReply): reply is ConResp =>
+          reply.type === 'con_resp' && reply.attempt === attempt;
+        const { data } = await end.until(isMine);
+        const [fpr = '', ...cas] = data.split(' ');
+        expect(fpr).toBe(stateOf(end)._fpr);
+        const { _uid } = stateOf(end);
+        const reply = await other(end).call('create_link', { uid: _uid, fpr, cas: cas.join(' '), attempt });
+        expect(reply).toMatchObject({ type: 'ok' });
+      }),
+    );
+    await Promise.all(
+      ends.map((end) =>
+        end.until((reply): reply is ConStat => {
+          return reply.type === 'con_stat' && reply.data === 'online' && reply.attempt === attempt;
+        }),
+      ),
+    );
+  }
+  expect(
+    (await ping(a.host, '172.31.0.2', { count: 5, intervalMs: 100, patienceMs: 3_000 })).received,
+  ).toBeGreaterThan(0);
+  const peer = await a.until((reply) => reply.type === 'peer_state' || a.received.at(-1) === reply);
+  expect(peer).toBeDefined();
+  expect((await a.counters()).links_opened).toBe(100);
+});
+
+test('get_state names the peer with what was measured, and trim_link ends the link on both ends', async () => {
+  const { _uid } = await localState(b);
+  const before = a.received.length;
+  a.sendCall({ m: 'get_state', id: 'stats', uid: _uid, stats: true });
+  const state = await a.until((reply) => reply.type === 'peer_state' && a.received.indexOf(reply) >= before);
+  expect(state).toMatchObject({
+    id: 'stats',
+    uid: _uid,
+    status: 'online',
+    security: 'dtls',
+    ip4: '172.31.0.2',
+    attempt: 100,
+  });
+  expect(state).toMatchObject({
+    stats: [{ local_type: 'local', rem_type: 'local', writable: true, readable: true }],
+  });
+  expect(await a.call('trim_link', { uid: _uid, reason: 'enough' })).toMatchObject({ type: 'ok' });
+  const isEnd = (reply: ApiReply) =>
+    reply.type === 'con_stat' && reply.data === 'offline' && reply.attempt === 100;
+  await Promise.all([a.until(isEnd), b.until(isEnd)]);
+});
