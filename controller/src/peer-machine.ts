@@ -254,8 +254,10 @@ export class PeerMachine {
   /** A fresh attempt, not bound to any session of the peer. */
   #start(now: number): PeerAction[] {
     if (this.#attempt >= MAX_ATTEMPT) {
-      this.#state = { is: 'refused', reason: 'the peer used up all attempt numbers' };
-      return [];
+      const reason = 'the peer used up all attempt numbers';
+      const trim = this.#isLinked() ? [this.#trim(reason)] : [];
+      this.#state = { is: 'refused', reason };
+      return trim;
     }
     this.#begin(this.#attempt + 1, now);
     return [this.#createLink(undefined)];

@@ -65,7 +65,7 @@ export function buildStatus(input: StatusInput): StatusReport {
     tap: local === undefined ? null : tapStatus(local, input.tincanProblem === null),
     members: input.memberCount,
     links: [...links, ...absent].sort((a, b) => a.name.localeCompare(b.name) || a.uid.localeCompare(b.uid)),
-    counters: input.counters,
+    counters: { ...linkTotals(input.measured), ...input.counters },
   };
 }
 
@@ -159,4 +159,15 @@ function droppedFrames(counters: Record<string, number>): number {
   return Object.entries(counters)
     .filter(([name]) => name.startsWith('dropped_'))
     .reduce((sum, [, count]) => sum + count, 0);
+}
+
+/** Counters of the links that there are now, added up: `links_` and the link's own name. A share cannot be added. */
+function linkTotals(measured: readonly PeerState[]): Record<string, number> {
+  const totals: Record<string, number> = {};
+  for (const [name, value] of measured.flatMap(({ counters }) => Object.entries(counters))) {
+    if (name.endsWith('_per_mille')) continue;
+    const total = `links_${name}`;
+    totals[total] = (totals[total] ?? 0) + value;
+  }
+  return totals;
 }

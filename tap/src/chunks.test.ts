@@ -6,8 +6,8 @@ import { Counters, GLUER_COUNTERS } from './counters.ts';
 import type { Offload } from './device.ts';
 import { FRAGMENT_SLOTS, Fragments, fragmentBytes } from './fragments.ts';
 import { GLUER_HEADROOM, Gluer } from './gluer.ts';
-import { type Segment, type SuperFrameFields, segmentsOf, superFrame } from './super-frames.helper.ts';
 import { arp, ethernet, IP_A, MAC_A } from './test-frames.ts';
+import { type Segment, type SuperFrameFields, segmentsOf, superFrame } from './test-super-frames.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 
 const LINK = 7;

@@ -1,171 +1,39 @@
 import { type HeapProfiler, Session } from 'node:inspector';
 import {
-  addressOf,
   DatagramReceiver,
-  DatagramSender,
+  type DatagramSender,
+  EINVAL,
+  EIO,
+  EMSGSIZE,
   encodeSockaddr,
+  errnoName,
   type HotMemory,
-  hotMemory,
   POLLIN,
   PollSet,
   SOCKADDR_BYTES,
-  stableBytes,
-  UdpSocket,
 } from '@kith/posix';
-import { createRing, RingConsumer, RingProducer } from '@kith/ring';
 import { afterEach, expect, test } from 'vitest';
-import { Counters, EGRESS_COUNTERS, INGRESS_COUNTERS } from './counters.ts';
 import { TYPE_PLAIN, TYPE_SEALED } from './datagram.ts';
-import { DIRECT_EGRESS_BYTES, DirectEgress } from './direct-egress.ts';
-import { DirectIngress } from './direct-ingress.ts';
-import type { DirectKeys } from './direct-keys.ts';
-import { DirectStats, FORGED, REPLAYED, RX_DATAGRAMS, SENT_SINCE_REKEY } from './direct-stats.ts';
-import { Fragments, fragmentBytes } from './fragments.ts';
-import { Gluer } from './gluer.ts';
-import { segmentsOf, superFrame } from './super-frames.helper.ts';
+import type { Outlet } from './direct-egress.ts';
+import { FORGED, REPLAYED, RX_DATAGRAMS, SENT_SINCE_REKEY } from './direct-stats.ts';
+import {
+  AES,
+  CHACHA,
+  egressMemory,
+  INDEX,
+  ingressMemory,
+  type Keys,
+  LINK,
+  MODES,
+  Pair,
+  type PairOptions,
+  PLAIN,
+  reassemblyBytes,
+  SLOT_BYTES,
+} from './test-direct-pair.ts';
 import { ethernet } from './test-frames.ts';
+import { segmentsOf, superFrame } from './test-super-frames.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
-
-// Both halves of the data plane's direct carrier in one thread, with a real socket between them on loopback.
-
-const LINK = 7;
-const INDEX = 0xabcd_0123 | 0;
-const MAX_FRAME = 1378;
-const SLOT_BYTES = 65_536;
-const READ_BYTES = 65_600;
-
-// Hot memory belongs to the process for ever: taken once for all tests.
-const egressMemory = hotMemory(READ_BYTES + DIRECT_EGRESS_BYTES);
-const reassemblyBytes = fragmentBytes(MAX_FRAME, VIRTIO_HEADER_BYTES);
-const ingressMemory = hotMemory(reassemblyBytes + 2 * SLOT_BYTES);
-
-type Keys = () => DirectKeys;
-const AES: Keys = () => ({
-  mode: 'sealed',
-  cipher: 'aes-256-gcm',
-  key: new Uint8Array(32).fill(5),
-  fixedIv: new Uint8Array(4).fill(6),
-});
-const CHACHA: Keys = () => ({
-  mode: 'sealed',
-  cipher: 'chacha20-poly1305',
-  key: new Uint8Array(32).fill(5),
-  fixedIv: new Uint8Array(4).fill(6),
-});
-const PLAIN: Keys = () => ({ mode: 'plain', tag: new Uint8Array(16).fill(9) });
-const MODES = [
-  ['aes', AES],
-  ['chacha', CHACHA],
-  ['plain', PLAIN],
-] as const;
-
-class Pair {
-  readonly from: UdpSocket;
-  readonly to: UdpSocket;
-  readonly egress: DirectEgress;
-  readonly ingress: DirectIngress;
-  readonly egressCounters = new Counters(EGRESS_COUNTERS);
-  readonly ingressCounters = new Counters(INGRESS_COUNTERS);
-  readonly stats = new DirectStats();
-  readonly control: RingConsumer;
-  readonly pathErrors: number[] = [];
-  readonly frames: Uint8Array[] = [];
-  count = 0;
-  keepsFrames = true;
-  readonly #poll: PollSet;
-
-  constructor({
-    gso = true,
-    gro = true,
-    datagramBytes = 1472,
-    port,
-  }: { gso?: boolean; gro?: boolean; datagramBytes?: number; port?: number } = {}) {
-    this.to = UdpSocket.open({ family: 4, address: '127.0.0.1', port: 0, gro, bufferBytes: 2 ** 20 });
-    this.from = UdpSocket.open({ family: 4, address: '127.0.0.1', port: 0 });
-    this.#poll = new PollSet([{ fd: this.to.fd, events: POLLIN }]);
-    const sender = new DatagramSender(this.from.fd);
-    this.egress = new DirectEgress(
-      egressMemory,
-      READ_BYTES,
-      this.from.fd,
-      sender,
-      gso,
-      this.stats,
-      this.egressCounters,
-      (_link, errno) => this.pathErrors.push(errno),
-    );
-    const control = createRing(2 ** 16);
-    this.control = new RingConsumer(control);
-    const fragments = new Fragments(ingressMemory.bytes, 0, MAX_FRAME, VIRTIO_HEADER_BYTES);
-    const gluer = new Gluer(
-      ingressMemory.bytes,
-      MAX_FRAME,
-      { tso: true, uso: true },
-      fragments,
-      this.ingressCounters,
-      () => {
-        this.count++;
-        if (this.keepsFrames) this.frames.push(written(gluer));
-      },
-    );
-    this.ingress = new DirectIngress(
-      ingressMemory,
-      new DatagramReceiver(this.to.fd, ingressMemory, reassemblyBytes, 2, SLOT_BYTES),
-      gluer,
-      new RingProducer(control),
-      this.stats,
-      this.ingressCounters,
-      0,
-    );
-    const sockaddr = new Uint8Array(SOCKADDR_BYTES);
-    const sockaddrLength = encodeSockaddr(4, '127.0.0.1', port ?? this.to.port, sockaddr);
-    this.egress.setPath({ link: LINK, datagramBytes, sockaddr, sockaddrLength });
-  }
-
-  keys(keys: Keys, index = INDEX): this {
-    this.ingress.addReceiver({ index, link: LINK, slot: 3, keys: keys() });
-    this.egress.setSender({ link: LINK, slot: 3, index, keys: keys() });
-    return this;
-  }
-
-  send(...frames: Uint8Array[]): void {
-    for (const frame of frames) {
-      egressMemory.bytes.set(frame, 0);
-      expect(this.egress.send(LINK, 0, frame.length)).toBe(true);
-    }
-    this.egress.flush();
-  }
-
-  /** Takes all that has arrived. */
-  receive(nowMs = 1000): void {
-    this.#poll.wait(200);
-    while (this.ingress.receive(nowMs) > 0);
-  }
-
-  /** Sends raw bytes as a stranger might. */
-  inject(datagram: Uint8Array): void {
-    const sockaddr = stableBytes(SOCKADDR_BYTES);
-    const length = encodeSockaddr(4, '127.0.0.1', this.to.port, sockaddr);
-    const bytes = stableBytes(datagram.length);
-    bytes.set(datagram);
-    const sent = new DatagramSender(this.from.fd, 1).send(
-      addressOf(sockaddr),
-      length,
-      addressOf(bytes),
-      datagram.length,
-      0,
-    );
-    expect(sent).toBe(datagram.length);
-    this.receive();
-  }
-
-  close(): void {
-    this.egress.removeLink(LINK);
-    this.ingress.removeLink(LINK);
-    this.from.close();
-    this.to.close();
-  }
-}
 
 let pair: Pair | undefined;
 
@@ -174,18 +42,9 @@ afterEach(() => {
   pair = undefined;
 });
 
-function newPair(options?: ConstructorParameters<typeof Pair>[0]): Pair {
+function newPair(options?: PairOptions): Pair {
   pair = new Pair(options);
   return pair;
-}
-
-function written(gluer: Gluer): Uint8Array {
-  const parts: number[] = [];
-  for (let part = 0; part < gluer.partCount; part++) {
-    const at = gluer.partAt[part] ?? 0;
-    parts.push(...gluer.memory.subarray(at, at + (gluer.partBytes[part] ?? 0)));
-  }
-  return Uint8Array.from(parts);
 }
 
 function small(seed: number, bytes = 60): Uint8Array {
@@ -232,6 +91,55 @@ for (const [name, keys] of MODES) {
     });
   }
 }
+
+for (const errno of [EIO, EINVAL]) {
+  test(`when the kernel refuses UDP_SEGMENT with ${errnoName(errno)}, the batch goes one by one and no other is tried`, () => {
+    let refusals = 0;
+    const wrap = (sender: DatagramSender): Outlet => ({
+      send: (name, nameLength, data, length, segment) => {
+        if (segment === 0) return sender.send(name, nameLength, data, length, 0);
+        refusals++;
+        return -errno;
+      },
+      add: (...message) => sender.add(...message),
+      flush: () => sender.flush(),
+      drop: () => sender.drop(),
+      get pending() {
+        return sender.pending;
+      },
+    });
+    const pair = newPair({ wrap }).keys(AES);
+    const big = superFrame({ gso: 1308, payload: payloadOf(58_000) });
+    for (let round = 0; round < 2; round++) {
+      pair.send(big);
+      pair.receive();
+      expect(streamOf(pair.frames.splice(0))).toEqual(streamOf([big]));
+    }
+    expect(refusals).toBe(1);
+    expect(pair.egressCounters.get('direct_gso_disabled')).toBe(1);
+    expect(pair.egressCounters.get('dropped_direct_send')).toBe(0);
+    expect(pair.pathErrors).toEqual([]);
+  });
+}
+
+test('when one message of a batch is refused, those behind it still leave', () => {
+  let flushes = 0;
+  const wrap = (sender: DatagramSender): Outlet => ({
+    send: (...message) => sender.send(...message),
+    add: (...message) => sender.add(...message),
+    flush: () => (flushes++ === 0 ? -EMSGSIZE : sender.flush()),
+    drop: () => sender.drop(),
+    get pending() {
+      return sender.pending;
+    },
+  });
+  const pair = newPair({ gso: false, wrap }).keys(AES);
+  pair.send(superFrame({ gso: 1308, payload: payloadOf(20_000) }));
+  pair.receive();
+  expect(pair.pathErrors).toEqual([EMSGSIZE]);
+  expect(pair.egressCounters.get('dropped_direct_send')).toBe(1);
+  expect(pair.stats.get(3, RX_DATAGRAMS)).toBe(pair.stats.get(3, SENT_SINCE_REKEY) - 1);
+});
 
 test('a path too small for a frame gets it in fragments', () => {
   const pair = newPair({ datagramBytes: 600 }).keys(AES);

@@ -19,12 +19,11 @@ import {
   DATAGRAM_OVERHEAD,
   INDEX_AT,
   MAX_UDP_PAYLOAD,
-  TAG_BYTES,
   TYPE_PLAIN,
   TYPE_SEALED,
 } from './datagram.ts';
 import type { KeyedCommand, PathCommand } from './direct-commands.ts';
-import { wipeKeys } from './direct-keys.ts';
+import { tagWords, wipeKeys } from './direct-keys.ts';
 import { DIRECT_LINKS, type DirectStats, SENT_SINCE_REKEY, TX_BYTES, TX_DATAGRAMS } from './direct-stats.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { putWord16, putWord32 } from './wire-bytes.ts';
@@ -47,6 +46,9 @@ export const DIRECT_EGRESS_BYTES = 3 * 65_536;
 /** A sockaddr has 28 bytes at most; 32 keep each one aligned. */
 const SOCKADDR_STRIDE = 32;
 
+/** Of a sealed link. */
+const NO_TAG = new Int32Array(0);
+
 /** A link's way out. */
 interface Sender {
   readonly link: number;
@@ -54,7 +56,7 @@ interface Sender {
   readonly peerIndex: number;
   /** Null: the link is plain, and `tag` ends its datagrams. */
   readonly aead: Aead | null;
-  readonly tag: Uint8Array;
+  readonly tag: Int32Array;
   plainCounter: number;
   /** Set with the path; 0: none. */
   datagramBytes: number;
@@ -62,20 +64,21 @@ interface Sender {
   sockaddrLength: number;
 }
 
+/** What sends datagrams: a DatagramSender, or a test's. */
+export type Outlet = Pick<DatagramSender, 'send' | 'add' | 'flush' | 'drop' | 'pending'>;
+
 /** Told when a send failed; a number of errno. */
 export type PathErrorHandler = (link: number, errno: number) => void;
 
-/**
- * The egress worker's half of the direct carrier: cuts frames into chunks, seals them side by side and hands all that go to one link
- * to the kernel in as few calls as it can. Nothing is allocated per frame.
- */
+/** The egress worker's half: cuts frames into chunks, seals them side by side, sends them in few calls; allocates nothing per frame. */
 export class DirectEgress {
   readonly #memory: HotMemory;
+  readonly #view: DataView;
   /** Datagrams are written from here to the end of the memory. */
   readonly #outAt: number;
   /** A sockaddr for each slot of the statistics, where the kernel reads it. */
   readonly #sockaddrs = hotMemory(DIRECT_LINKS * SOCKADDR_STRIDE);
-  readonly #sender: DatagramSender;
+  readonly #sender: Outlet;
   readonly #writable: PollSet;
   readonly #stats: DirectStats;
   readonly #counters: Counting<EgressCounter>;
@@ -108,13 +111,14 @@ export class DirectEgress {
     memory: HotMemory,
     outAt: number,
     fd: number,
-    sender: DatagramSender,
+    sender: Outlet,
     hasGso: boolean,
     stats: DirectStats,
     counters: Counting<EgressCounter>,
     onPathError: PathErrorHandler,
   ) {
     this.#memory = memory;
+    this.#view = new DataView(memory.bytes.buffer, memory.bytes.byteOffset, memory.bytes.byteLength);
     this.#outAt = outAt;
     this.#runAt = this.#outAt;
     this.#runEnd = this.#outAt;
@@ -148,7 +152,7 @@ export class DirectEgress {
       slot,
       peerIndex: index,
       aead,
-      tag: sealed ? new Uint8Array(0) : keys.tag.slice(),
+      tag: sealed ? NO_TAG : tagWords(keys.tag),
       plainCounter: 0,
       datagramBytes: 0,
       sockaddrAddress: 0,
@@ -160,7 +164,7 @@ export class DirectEgress {
     this.#senders.set(link, sender);
     this.#stats.set(slot, SENT_SINCE_REKEY, 0);
     const path = this.#paths.get(link);
-    if (path !== undefined) this.#usePath(sender, path);
+    if (path) this.#usePath(sender, path);
     this.#listReady();
   }
 
@@ -204,10 +208,7 @@ export class DirectEgress {
 
   /** Queues a frame for every link that has a direct path. */
   sendToAll(at: number, length: number): void {
-    for (let index = 0; index < this.#ready.length; index++) {
-      const sender = this.#ready[index];
-      if (sender !== undefined) this.#send(sender, at, length);
-    }
+    for (const sender of this.#ready) this.#send(sender, at, length);
   }
 
   /** Sends all that waits. */
@@ -306,7 +307,7 @@ export class DirectEgress {
     putWord32(bytes, at + COUNTER_AT, Math.floor(counter / 0x1_0000_0000));
     putWord32(bytes, at + COUNTER_AT + 4, counter);
     const tagAt = at + DATAGRAM_HEADER_BYTES + chunkBytes;
-    for (let index = 0; index < TAG_BYTES; index++) bytes[tagAt + index] = sender.tag[index] ?? 0;
+    for (let index = 0; index < 4; index++) this.#view.setInt32(tagAt + index * 4, sender.tag[index] ?? 0);
     return true;
   }
 
@@ -364,8 +365,8 @@ export class DirectEgress {
   /** Sends once more after a full buffer had some time to drain. */
   #sendNow(sender: Sender, at: number, length: number, segment: number): number {
     this.#counters.add('direct_sends');
-    const address = this.#memory.address + at;
     const { sockaddrAddress, sockaddrLength } = sender;
+    const address = this.#memory.address + at;
     const result = this.#sender.send(sockaddrAddress, sockaddrLength, address, length, segment);
     if (result !== -EAGAIN) return result;
     this.#wait();

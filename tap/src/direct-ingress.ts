@@ -15,7 +15,7 @@ import {
   TYPE_SEALED,
 } from './datagram.ts';
 import type { KeyedCommand } from './direct-commands.ts';
-import { wipeKeys } from './direct-keys.ts';
+import { tagWords, wipeKeys } from './direct-keys.ts';
 import {
   type DirectStats,
   FORGED,
@@ -44,13 +44,16 @@ const CONTROL_BURST = 1024;
 /** Counters beyond this would not be exact in a double; a key ends after 2^30 datagrams. */
 const COUNTER_HIGH_LIMIT = 2 ** 21;
 
+/** Of a sealed link. */
+const NO_TAG = new Int32Array(0);
+
 interface Receiver {
   readonly index: number;
   readonly link: number;
   readonly slot: number;
   /** Null: plain. */
   readonly aead: Aead | null;
-  readonly tag: Uint8Array;
+  readonly tag: Int32Array;
   readonly window: ReplayWindow;
 }
 
@@ -60,6 +63,7 @@ interface Receiver {
  */
 export class DirectIngress {
   readonly #memory: HotMemory;
+  readonly #view: DataView;
   readonly #receiver: DatagramReceiver;
   readonly #gluer: Gluer;
   readonly #control: RingProducer;
@@ -83,6 +87,7 @@ export class DirectIngress {
     nowMs: number,
   ) {
     this.#memory = memory;
+    this.#view = new DataView(memory.bytes.buffer, memory.bytes.byteOffset, memory.bytes.byteLength);
     this.#receiver = receiver;
     this.#gluer = gluer;
     this.#control = control;
@@ -105,7 +110,7 @@ export class DirectIngress {
       link,
       slot,
       aead: sealed ? new Aead(keys.cipher, keys.key, keys.fixedIv, 'open', this.#memory) : null,
-      tag: sealed ? new Uint8Array(0) : keys.tag.slice(),
+      tag: sealed ? NO_TAG : tagWords(keys.tag),
       window: new ReplayWindow(),
     });
     wipeKeys(keys);
@@ -216,10 +221,10 @@ export class DirectIngress {
   }
 
   /** In a time that does not depend on where the first difference is. */
-  #hasTag(tag: Uint8Array, at: number): boolean {
+  #hasTag(tag: Int32Array, at: number): boolean {
     let difference = 0;
-    for (let index = 0; index < TAG_BYTES; index++) {
-      difference |= (tag[index] ?? 0) ^ (this.#memory.bytes[at + index] ?? 0);
+    for (let index = 0; index < 4; index++) {
+      difference |= (tag[index] ?? 0) ^ this.#view.getInt32(at + index * 4);
     }
     return difference === 0;
   }

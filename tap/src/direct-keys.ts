@@ -1,4 +1,5 @@
 import { BugError } from '@kith/base';
+import { word32 } from './wire-bytes.ts';
 
 /** Key material of one direction of a link. The callee copies it; the caller wipes its own. */
 export type DirectKeys =
@@ -18,7 +19,7 @@ export type DirectKeys =
 
 const KEY_BYTES = 32;
 const IV_BYTES = 4;
-export const TAG_BYTES = 16;
+const TAG_BYTES = 16;
 
 const MODE_AES = 0;
 const MODE_CHACHA = 1;
@@ -52,6 +53,11 @@ export function decodeKeys(data: Uint8Array, at: number): DirectKeys {
     key: data.slice(at + 1, at + 1 + KEY_BYTES),
     fixedIv: data.slice(at + 1 + KEY_BYTES, at + ENCODED_KEYS_BYTES),
   };
+}
+
+/** A tag as four words, so that writing and comparing it takes four steps. */
+export function tagWords(tag: Uint8Array): Int32Array {
+  return Int32Array.from({ length: TAG_BYTES / 4 }, (_, index) => word32(tag, index * 4));
 }
 
 export function wipeKeys(keys: DirectKeys): void {

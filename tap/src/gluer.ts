@@ -1,4 +1,3 @@
-import { checksum } from './checksum.ts';
 import {
   BUNDLE_RECORD_BYTES,
   CHUNK_BUNDLE,
@@ -16,19 +15,16 @@ import type { Counting, GluerCounter } from './counters.ts';
 import type { Offload } from './device.ts';
 import type { Fragments } from './fragments.ts';
 import { ETHERNET_HEADER_BYTES } from './frame.ts';
-import { FrameHeaders, PROTOCOL_TCP, PROTOCOL_UDP } from './frame-headers.ts';
+import { FrameHeaders } from './frame-headers.ts';
+import { SuperFrameHeaders } from './super-frame-headers.ts';
 import {
-  GSO_ECN,
   GSO_NONE,
-  GSO_TCPV4,
-  GSO_TCPV6,
-  GSO_UDP_L4,
   newVirtioHeader,
   VIRTIO_HEADER_BYTES,
   VIRTIO_NEEDS_CSUM,
   writeVirtioHeader,
 } from './virtio-header.ts';
-import { isEqualRange, putWord16, putWord32, word16, word32 } from './wire-bytes.ts';
+import { isEqualRange, word16 } from './wire-bytes.ts';
 
 /**
  * The virtio header is written into the bytes before a frame, where a chunk header or bundle record was: a chunk needs this much
@@ -39,20 +35,8 @@ export const GLUER_HEADROOM = VIRTIO_HEADER_BYTES - CHUNK_HEADER_BYTES;
 /** Pieces of one super-frame: 64 KiB in chunks of MIN_CHUNK_BYTES. More are written as a super-frame of their own. */
 export const MAX_PIECES = 256;
 
-/** Linux accepts no smaller MSS (TCP_MIN_SND_MSS); a smaller segment size would only make a forwarding kernel work for nothing. */
-const MIN_TCP_SEGMENT = 48;
 /** UDP_MAX_SEGMENTS of kernels before 6.9; a UDP super-frame with more is refused by them (virtio_net_hdr_to_skb). */
 const MAX_UDP_SEGMENTS = 64;
-
-// TCP flags (RFC 9293 §3.1), byte 13 of the header
-const TCP_FIN = 0x01;
-const TCP_SYN = 0x02;
-const TCP_RST = 0x04;
-const TCP_PSH = 0x08;
-const TCP_URG = 0x20;
-const TCP_CWR = 0x80;
-/** With these a packet is never a super-frame (tcp_gso_segment of net/ipv4/tcp_offload.c expects none). */
-const NEVER_SEGMENTED = TCP_SYN | TCP_RST | TCP_URG;
 
 /** Called for each frame; see Gluer for what it can read. */
 export type FrameSink = (link: number) => void;
@@ -73,6 +57,7 @@ export class Gluer {
   readonly #counters: Counting<GluerCounter>;
   readonly #fragments: Fragments;
   readonly #sink: FrameSink;
+  readonly #super = new SuperFrameHeaders();
   readonly #headers = new FrameHeaders();
   readonly #virtio = newVirtioHeader();
 
@@ -96,10 +81,6 @@ export class Gluer {
   #firstOffset = 0;
   #nextOffset = 0;
   #headerBytes = 0;
-  // What the sender's kernel wrote into the headers.
-  #sequence = 0;
-  #tcpFlags = 0;
-  #ip4Id = 0;
   /** The first begins with the virtio header and holds the headers too. */
   #pieceCount = 0;
   readonly #pieceAt = new Int32Array(MAX_PIECES);
@@ -183,7 +164,7 @@ export class Gluer {
       this.#giveSegments(link, payloadBytes, isLast);
       return;
     }
-    this.#rewriteHeaders(this.#firstOffset, payloadBytes, isLast);
+    this.#super.rewrite(this.#data, this.#firstOffset, payloadBytes, isLast);
     this.partAt = this.#pieceAt;
     this.partBytes = this.#pieceBytes;
     this.partCount = this.#pieceCount;
@@ -216,7 +197,12 @@ export class Gluer {
         piece++;
         done = 0;
       }
-      this.#rewriteHeaders(this.#firstOffset + at, segment, isLast && at + segment === payloadBytes);
+      this.#super.rewrite(
+        this.#data,
+        this.#firstOffset + at,
+        segment,
+        isLast && at + segment === payloadBytes,
+      );
       this.frameBytes = this.#headerBytes + segment;
       this.#sink(link);
     }
@@ -248,23 +234,11 @@ export class Gluer {
 
   #beginPieces(link: number, kind: number, at: number, length: number): boolean {
     const data = this.#data;
-    const headers = this.#headers;
     const available = length - CHUNK_HEADER_BYTES;
-    if (!headers.parse(data, at + CHUNK_HEADER_BYTES, available)) return false;
-    if (headers.protocol !== (kind === CHUNK_TCP ? PROTOCOL_TCP : PROTOCOL_UDP)) return false;
     const gso = word16(data, at + 6);
     const offset = word16(data, at + 4);
-    const payloadBytes = available - headers.payloadAt;
-    if (payloadBytes <= 0 || offset + payloadBytes + headers.payloadAt > MAX_OFFSET) return false;
-    if (gso < (kind === CHUNK_TCP ? MIN_TCP_SEGMENT : 1) || headers.payloadAt + gso > this.#maxFrame)
-      return false;
     const frameAt = at + CHUNK_HEADER_BYTES;
-    if (kind === CHUNK_TCP) {
-      this.#tcpFlags = data[frameAt + headers.transportAt + 13] ?? 0;
-      if ((this.#tcpFlags & NEVER_SEGMENTED) !== 0) return false;
-      this.#sequence = word32(data, frameAt + headers.transportAt + 4);
-    }
-    this.#ip4Id = word16(data, frameAt + headers.networkAt + 4);
+    if (!this.#super.begin(data, frameAt, available, kind, gso, offset, this.#maxFrame)) return false;
     this.#link = link;
     this.#kind = kind;
     this.#flags = data[at + 1] ?? 0;
@@ -272,8 +246,8 @@ export class Gluer {
     this.#gso = gso;
     this.#chunkAt = at;
     this.#firstOffset = offset;
-    this.#nextOffset = offset + payloadBytes;
-    this.#headerBytes = headers.payloadAt;
+    this.#headerBytes = this.#super.bytes;
+    this.#nextOffset = offset + available - this.#headerBytes;
     this.#pieceAt[0] = at - GLUER_HEADROOM;
     this.#pieceBytes[0] = VIRTIO_HEADER_BYTES + available;
     this.#pieceCount = 1;
@@ -285,56 +259,6 @@ export class Gluer {
     if (this.#firstOffset % this.#gso !== 0) return false;
     if (Math.ceil(payloadBytes / this.#gso) > MAX_UDP_SEGMENTS) return false;
     return (this.#flags & CHUNK_LAST) !== 0 || payloadBytes % this.#gso === 0;
-  }
-
-  /** Makes the headers those of `payloadBytes` from byte `offset` of the super-frame on. */
-  #rewriteHeaders(offset: number, payloadBytes: number, isLast: boolean): void {
-    const data = this.#data;
-    const headers = this.#headers;
-    const frameAt = this.#chunkAt + CHUNK_HEADER_BYTES;
-    const network = frameAt + headers.networkAt;
-    const transport = frameAt + headers.transportAt;
-    const networkBytes = this.#headerBytes + payloadBytes - headers.networkAt;
-    const transportBytes = this.#headerBytes + payloadBytes - headers.transportAt;
-    if (headers.isIp6) {
-      // The payload length counts from behind the fixed header (RFC 8200 §3).
-      putWord16(data, network + 4, networkBytes - 40);
-    } else {
-      putWord16(data, network + 2, networkBytes);
-      // The kernel numbers the packets that it would have sent one by one.
-      putWord16(data, network + 4, this.#ip4Id + Math.floor(offset / this.#gso));
-      putWord16(data, network + 10, 0);
-      putWord16(data, network + 10, checksum(data, network, headers.transportAt - headers.networkAt));
-    }
-    if (this.#kind === CHUNK_TCP) this.#rewriteTcp(transport, offset, isLast);
-    else putWord16(data, transport + 4, transportBytes);
-    const sum = headers.pseudoSum(data, frameAt, transportBytes);
-    putWord16(data, transport + headers.checksumOffset, sum);
-    const virtio = this.#virtio;
-    virtio.flags = VIRTIO_NEEDS_CSUM;
-    virtio.gsoType = this.#gsoType(payloadBytes, transport);
-    virtio.gsoSize = virtio.gsoType === GSO_NONE ? 0 : this.#gso;
-    virtio.headerBytes = this.#headerBytes;
-    virtio.checksumStart = headers.transportAt;
-    virtio.checksumOffset = headers.checksumOffset;
-    writeVirtioHeader(data, frameAt - VIRTIO_HEADER_BYTES, virtio);
-  }
-
-  #rewriteTcp(transport: number, offset: number, isLast: boolean): void {
-    const data = this.#data;
-    putWord32(data, transport + 4, this.#sequence + offset);
-    let flags = this.#tcpFlags;
-    // FIN and PSH belong to the last byte; CWR to the first segment (RFC 3168 §6.1.2: one per window).
-    if (!isLast) flags &= ~(TCP_FIN | TCP_PSH);
-    if (offset > 0) flags &= ~TCP_CWR;
-    data[transport + 13] = flags;
-  }
-
-  #gsoType(payloadBytes: number, transport: number): number {
-    if (payloadBytes <= this.#gso) return GSO_NONE;
-    if (this.#kind === CHUNK_UDP) return GSO_UDP_L4;
-    const hasCwr = ((this.#data[transport + 13] ?? 0) & TCP_CWR) !== 0;
-    return (this.#headers.isIp6 ? GSO_TCPV6 : GSO_TCPV4) | (hasCwr ? GSO_ECN : 0);
   }
 
   #bundle(link: number, from: number, end: number): void {

@@ -33,11 +33,13 @@ export class ApiServer {
   readonly #log: Logger;
   #turn: Promise<void> = Promise.resolve();
   #waiting = 0;
+  #isClosed = false;
   readonly counters = {
     api_calls: 0,
     api_errors: 0,
     api_dropped_unproved: 0,
     api_dropped_replayed: 0,
+    api_dropped_busy: 0,
     api_dropped_oversize: 0,
   };
 
@@ -70,12 +72,18 @@ export class ApiServer {
     });
   }
 
+  /** The UDP port that it listens on. */
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
   /** Sends a notification. */
   notify(to: Endpoint, message: ApiReply): void {
     this.#send(to, message);
   }
 
   close(): Promise<void> {
+    this.#isClosed = true;
     return new Promise((resolve) => this.#socket.close(() => resolve()));
   }
 
@@ -83,6 +91,7 @@ export class ApiServer {
     const opened = this.#envelope.open(datagram, process.hrtime.bigint());
     if (!opened.ok) {
       if (opened.why === 'replayed' || opened.why === 'stale') this.counters.api_dropped_replayed++;
+      else if (opened.why === 'busy') this.counters.api_dropped_busy++;
       else this.counters.api_dropped_unproved++;
       return;
     }
@@ -95,7 +104,7 @@ export class ApiServer {
       return;
     }
     if (this.#waiting >= MAX_WAITING_CALLS) {
-      this.#sendError(caller, new ApiCallError('API_BUSY', 'too many calls are waiting', {}));
+      this.#refuseBusy(opened.payload, caller);
       return;
     }
     this.#waiting++;
@@ -111,6 +120,16 @@ export class ApiServer {
       for (const reply of await this.#handle(call, caller)) this.#send(caller, reply);
     } catch (error) {
       this.#sendError(caller, error, call);
+    }
+  }
+
+  /** The error must name the call's id, which stands inside it. */
+  #refuseBusy(payload: Uint8Array, caller: Endpoint): void {
+    try {
+      const { id, m } = parseApiCall(payload);
+      this.#sendError(caller, new ApiCallError('API_BUSY', 'too many calls are waiting', { id, method: m }));
+    } catch (error) {
+      this.#sendError(caller, error);
     }
   }
 
@@ -130,6 +149,8 @@ export class ApiServer {
   }
 
   #send(to: Endpoint, message: ApiReply): void {
+    // A call may still be at work while the server ends; a closed socket would throw, and no later call would get its turn.
+    if (this.#isClosed) return;
     const payload = encodeApiReply(message);
     if (payload.length > MAX_API_PAYLOAD) {
       this.counters.api_dropped_oversize++;
