@@ -1,6 +1,8 @@
-// Far more UDP than a link can carry, both ways of a TCP connection beside it: queues must stay bounded and everything alive.
+// Far more UDP than a link can carry, and a TCP connection beside it: queues must stay bounded and everything alive.
+import { createInterface } from 'node:readline';
+import { SystemError } from '@kith/base';
 import { percentile } from '../bench-vpn/statistics.ts';
-import { ping } from '../lab/index.ts';
+import { type Host, ping } from '../lab/index.ts';
 import { rounded, runBench, say, table } from './bench.ts';
 import { countersOf, losses } from './counters.ts';
 import { MemoryWatch } from './memory-watch.ts';
@@ -19,15 +21,16 @@ await runBench({
     const processes = await processesOf(alice, bob);
     const before = await countersOf(alice, bob);
     const pinger = await TcpPinger.start(alice.host, bob.host, BOB);
-    const listener = alice.host.spawn('iperf3', ['-s', '-1', '-B', ALICE], { stdio: 'ignore' });
+    const listener = await listen(alice.host, ALICE);
     const watch = new MemoryWatch(processes, SAMPLE_MS);
     try {
       const rate = ['-u', '-b', `${options.mbps}M`, '-l', '1200'];
       const args = ['-c', ALICE, ...rate, '-t', String(options.seconds), '--connect-timeout', '5000'];
       const run = await bob.host.exec('iperf3', args, { timeoutMs: options.seconds * 1000 + 60_000 });
-      // iperf3's own last message may be among what is lost: its exit code is told, and is no failure of the link.
-      const sent = /([\d.]+ [MG]bits\/sec)[^\n]*sender/.exec(run.stdout)?.[1] ?? 'unknown';
-      const received = /([\d.]+ [KMG]?bits\/sec)[^\n]*receiver/.exec(run.stdout)?.[1] ?? 'unknown';
+      const sent = rateOf(run.stdout, 'sender');
+      const received = rateOf(run.stdout, 'receiver');
+      // iperf3's last message may be among what is lost; that it never began is another thing.
+      if (sent === null) throw new SystemError('IPERF3_FAILED', `iperf3: ${run.stdout}${run.stderr}`);
       const isTcpAlive = pinger.isAlive;
       const carrier = await carrierOf(bob);
       const pingsAfter = await ping(bob.host, ALICE, { count: AFTER_PINGS, intervalMs: 50 });
@@ -65,3 +68,22 @@ await runBench({
     }
   },
 });
+
+/** iperf3's server, ready. */
+async function listen(host: Host, address: string): Promise<ReturnType<Host['spawn']>> {
+  const listener = host.spawn('iperf3', ['-s', '-1', '-B', address, '--forceflush'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (listener.stdout !== null) {
+    for await (const line of createInterface({ input: listener.stdout })) {
+      if (line.includes('Server listening')) break;
+    }
+    listener.stdout.resume();
+  }
+  return listener;
+}
+
+/** The rate in the last line of one end in iperf3's report, in its own words; null when there is none. */
+function rateOf(report: string, end: 'sender' | 'receiver'): string | null {
+  return new RegExp(`([\\d.]+ [KMG]?bits/sec)[^\\n]*${end}`).exec(report)?.[1] ?? null;
+}
