@@ -12,12 +12,15 @@ const PAGE_BYTES = 65_536;
 /** V8 keeps integers below 2^31 inside the word that would point to a number, so such an address needs no heap object. */
 const SMALL_INTEGER_LIMIT = 2 ** 31;
 /**
- * Where to look for low memory: from 1.75 GiB down, far above a program loaded low and the heap that grows behind it.
- * 32-MiB steps leave room for the buffers of one worker; 48 of them are tried.
+ * Where to look for low memory: from 1.75 GiB down, far above a program loaded low and the heap that grows behind it. Each
+ * thread fills its own stretch downwards; where it meets another's it goes on 32 MiB further down, at most 48 times.
  */
 const HIGHEST_HINT = 0x7000_0000;
 const HINT_STEP = 0x0200_0000;
 const LOWEST_HINT = 0x1000_0000;
+
+/** The end of the next mapping of this thread, if it is free. */
+let nextEnd = HIGHEST_HINT;
 
 /**
  * Zeroed memory for data that hot calls pass to the kernel or to OpenSSL at changing offsets. It lies below 2 GiB where the
@@ -43,10 +46,13 @@ export function hotMemory(length: number): HotMemory {
 }
 
 function mapLow(length: number): number {
-  for (let hint = HIGHEST_HINT; hint >= LOWEST_HINT; hint -= HINT_STEP) {
+  for (let end = nextEnd; end - length >= LOWEST_HINT; end -= HINT_STEP) {
     // Without MAP_FIXED a hint whose range is taken is ignored, never overwritten (mmap(2)).
-    const address = map(hint, length);
-    if (address + length <= SMALL_INTEGER_LIMIT) return address;
+    const address = map(end - length, length);
+    if (address + length <= SMALL_INTEGER_LIMIT) {
+      nextEnd = address;
+      return address;
+    }
     cMunmap(address, length);
   }
   return map(0, length);
