@@ -79,6 +79,8 @@ export class HubWire {
     far.on('data', (data) => {
       if (this.#pairs.has(pair)) near.write(data);
     });
+    // A pair of which the client's end was cut lives on until the hub ends it.
+    far.on('close', () => near.destroy());
     for (const socket of [near, far]) socket.on('error', drop).on('close', drop);
   }
 
@@ -87,6 +89,14 @@ export class HubWire {
     for (const { near, far } of [...this.#pairs]) {
       near.resetAndDestroy();
       far.destroy();
+    }
+  }
+
+  /** Breaks every connection for the client only: the hub goes on writing into a connection that nobody reads any more. */
+  cutClient(): void {
+    for (const pair of [...this.#pairs]) {
+      this.#pairs.delete(pair);
+      pair.near.resetAndDestroy();
     }
   }
 

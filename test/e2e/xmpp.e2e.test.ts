@@ -217,10 +217,13 @@ describe('the XMPP session with a real ejabberd', () => {
   });
 
   test.each([
-    ['TLS', () => [tls, `xmpps://${tls.address}`] as const],
-    ['a WebSocket', () => [web, `wss://${web.address}/ws`] as const],
-  ])('over %s goes on with the old session after a break and loses nothing', async (_name, where) => {
-    const [wire, server] = where();
+    ['TLS', () => tls, () => `xmpps://${tls.address}`, (wire: HubWire) => wire.cut()],
+    // Only the client sees this break. If ejabberd 23.01 loses a WebSocket in the instant in which it writes to it, its writer waits
+    // for a process that is gone (ejabberd_http_ws:route_text has no time-out), and the session cannot be resumed.
+    ['a WebSocket', () => web, () => `wss://${web.address}/ws`, (wire: HubWire) => wire.cutClient()],
+  ])('over %s goes on with the old session after a break and loses nothing', async (...[, on, at, cut]) => {
+    const wire = on();
+    const server = at();
     const alice = witness('alice', { server });
     // Bob on a wire that is not cut.
     const bob = witness('bob', { server: `xmpp://${starttls.address}` });
@@ -229,7 +232,7 @@ describe('the XMPP session with a real ejabberd', () => {
     const underWay = Array.from({ length: 20 }, (_, i) =>
       alice.session.sendSignal(bob.jid, 'con_req', `a${i}`),
     );
-    wire.cut();
+    cut(wire);
     await down;
     const toAlice = Array.from({ length: 20 }, (_, i) =>
       bob.session.sendSignal(alice.jid, 'con_resp', `b${i}`),
