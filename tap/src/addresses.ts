@@ -13,8 +13,10 @@ export const KIND_IP6 = 3;
 export const LINK_ALL = 0xffff;
 /** The owner of this node's own addresses; never a link. */
 export const LINK_SELF = 0xfffe;
+/** The owner of the MACs of members without a link; as a tag of the downlink, this node's own main thread. Never a link. */
+export const LINK_MEMBER = 0xfffd;
 /** Largest number of a real link. */
-export const LINK_MAX = 0xfffd;
+export const LINK_MAX = 0xfffc;
 
 export const MAC_BYTES = 6;
 export const IP4_BYTES = 4;

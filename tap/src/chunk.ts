@@ -34,6 +34,15 @@ export const MIN_CHUNK_BYTES = 512;
 /** Nothing in a frame lies beyond 64 KiB: IP lengths have 16 bits. */
 export const MAX_OFFSET = 0xffff;
 
+/**
+ * Whether a chunk is a whole frame to a group address (IEEE 802 §8.2: the lowest bit of the first byte). Such frames are small, and
+ * longer ones are no matter where it is asked: what kernels say to everybody of themselves.
+ */
+export function isGroupChunk(data: Uint8Array, at: number, length: number): boolean {
+  if (length <= CHUNK_HEADER_BYTES || data[at] !== CHUNK_WHOLE) return false;
+  return ((data[at + CHUNK_HEADER_BYTES] ?? 0) & 1) === 1;
+}
+
 export function writeChunkHeader(
   data: Uint8Array,
   at: number,

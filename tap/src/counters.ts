@@ -10,6 +10,11 @@ export const EGRESS_COUNTERS = [
   'dropped_to_self',
   'dropped_malformed',
   'dropped_oversize',
+  'dropped_layer3_broadcast',
+  'dropped_layer3_multicast',
+  'dropped_layer3_not_ip',
+  'dropped_layer3_foreign_mac',
+  'dropped_layer3_unknown',
   'dropped_direct_send',
   'direct_sends',
   'direct_send_waits',
@@ -24,6 +29,7 @@ export const INGRESS_COUNTERS = [
   ...GLUER_COUNTERS,
   'dropped_spoofed_mac',
   'dropped_spoofed_ip',
+  'dropped_not_layer3',
   'dropped_tap_write',
   'dropped_fragments',
   'learned_macs',
@@ -38,7 +44,18 @@ export const INGRESS_COUNTERS = [
   'dropped_control_limited',
   'dropped_control_full',
 ] as const;
-export const MAIN_COUNTERS = ['dropped_downlink_full', 'dropped_oversize', 'dropped_control_send'] as const;
+export const MAIN_COUNTERS = [
+  'dropped_downlink_full',
+  'dropped_oversize',
+  'dropped_control_send',
+  'members',
+  'held_frames',
+  'dropped_held_full',
+  'dropped_held_expired',
+  'dropped_held_removed',
+  'neighbour_answers',
+  'dropped_unanswered',
+] as const;
 
 export type EgressCounter = (typeof EGRESS_COUNTERS)[number];
 export type GluerCounter = (typeof GLUER_COUNTERS)[number];

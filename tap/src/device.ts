@@ -1,8 +1,10 @@
 import { ConfigError, KithError, SystemError } from '@kith/base';
 import {
   addIp4,
+  addIp6,
   closeFd,
   deleteIp4,
+  deleteIp6,
   IFF_VNET_HDR,
   interfaceIndex,
   openTap,
@@ -19,12 +21,18 @@ import {
   TUN_F_USO4,
   TUN_F_USO6,
 } from '@kith/posix';
-import { isStationMac, MAC_BYTES, parseIp4 } from './addresses.ts';
+import { IP6_BYTES, isStationMac, MAC_BYTES, parseIp4 } from './addresses.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 
 /** An IPv4 address with its network, as the config names it. */
 export interface Ip4Setting {
   readonly address: string;
+  readonly prefixLength: number;
+}
+
+/** An IPv6 address of 16 bytes, and its network. */
+export interface Ip6Setting {
+  readonly address: Uint8Array;
   readonly prefixLength: number;
 }
 
@@ -67,6 +75,21 @@ export function assertIp4(ip4: Ip4Setting): void {
       field: 'ip4',
     });
   }
+}
+
+/** Throws ConfigError unless the address and prefix can be set. */
+export function assertIp6({ address, prefixLength }: Ip6Setting): void {
+  if (
+    address.length === IP6_BYTES &&
+    Number.isInteger(prefixLength) &&
+    prefixLength >= 1 &&
+    prefixLength <= 128
+  ) {
+    return;
+  }
+  throw new ConfigError('TAP_ADDRESS', 'an IPv6 address has 16 bytes and a prefix length from 1 to 128', {
+    field: 'ip6',
+  });
 }
 
 export interface Device {
@@ -146,6 +169,18 @@ export function replaceIp4(name: string, old: Ip4Setting | undefined, ip4: Ip4Se
     }
   }
   addIp4(name, parseIp4(ip4.address), ip4.prefixLength);
+}
+
+/** Replaces the device's IPv6 address; null: there is none. Link-local addresses are the kernel's own and stay. */
+export function replaceIp6(name: string, old: Ip6Setting | null, ip6: Ip6Setting | null): void {
+  if (old !== null) {
+    try {
+      deleteIp6(name, old.address, old.prefixLength);
+    } catch (error) {
+      if (!(error instanceof KithError) || error.code !== 'EADDRNOTAVAIL') throw error;
+    }
+  }
+  if (ip6 !== null) addIp6(name, ip6.address, ip6.prefixLength);
 }
 
 function openNamed(name: string): number {

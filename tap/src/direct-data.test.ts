@@ -1,4 +1,3 @@
-import { type HeapProfiler, Session } from 'node:inspector';
 import {
   DatagramReceiver,
   type DatagramSender,
@@ -32,6 +31,7 @@ import {
   SLOT_BYTES,
 } from './test-direct-pair.ts';
 import { ethernet } from './test-frames.ts';
+import { allocatedBy } from './test-heap-sampling.ts';
 import { segmentsOf, superFrame } from './test-super-frames.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 
@@ -309,32 +309,12 @@ test('the loops allocate nothing per frame', () => {
     while (pair.ingress.receive(1000) > 0);
   };
   for (let count = 0; count < 3000; count++) round();
-  const session = new Session();
-  session.connect();
-  session.post('HeapProfiler.startSampling', {
-    samplingInterval: 64,
-    includeObjectsCollectedByMajorGC: true,
-    includeObjectsCollectedByMinorGC: true,
-  });
   pair.count = 0;
-  for (let count = 0; count < ROUNDS; count++) round();
-  const allocated: Record<string, number> = {};
-  session.post('HeapProfiler.stopSampling', (error, result) => {
-    expect(error).toBeNull();
-    addUp(result.profile.head, allocated);
+  const allocated = allocatedBy(() => {
+    for (let count = 0; count < ROUNDS; count++) round();
   });
-  session.disconnect();
   expect(pair.count).toBe(ROUNDS * 21);
   const total = Object.values(allocated).reduce((sum, bytes) => sum + bytes, 0);
   // A round has some 50 datagrams and 21 frames. One boxed number for each would be 1 100 bytes and more; one per call to the kernel is allowed.
   expect(total / ROUNDS, JSON.stringify(allocated)).toBeLessThan(100);
 });
-
-/** Sums what functions of this project, tests aside, allocated. */
-function addUp(node: HeapProfiler.SamplingHeapProfileNode, sums: Record<string, number>): void {
-  const { functionName, url } = node.callFrame;
-  if (/\/(tap\/src|ring\/dist|posix\/dist)\//.test(url) && !/\.test\./.test(url)) {
-    sums[functionName] = (sums[functionName] ?? 0) + node.selfSize;
-  }
-  for (const child of node.children) addUp(child, sums);
-}

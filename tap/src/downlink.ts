@@ -1,5 +1,6 @@
 import { BugError } from '@kith/base';
 import { type RingMemory, RingProducer } from '@kith/ring';
+import { CHUNK_HEADER_BYTES, CHUNK_WHOLE, writeChunkHeader } from './chunk.ts';
 import type { Counters, MainCounter } from './counters.ts';
 import { GLUER_HEADROOM } from './gluer.ts';
 
@@ -57,6 +58,14 @@ export class Downlink {
     ring.commit(DOWNLINK_HEADROOM + length, link);
     this.#publish();
     return true;
+  }
+
+  /** As chunk(), for a whole frame. */
+  frame(link: number, data: Uint8Array, offset: number, length: number): boolean {
+    const chunk = new Uint8Array(CHUNK_HEADER_BYTES + length);
+    writeChunkHeader(chunk, 0, CHUNK_WHOLE, 0, 0, 0, 0);
+    chunk.set(data.subarray(offset, offset + length), CHUNK_HEADER_BYTES);
+    return this.chunk(link, chunk, 0, chunk.length);
   }
 
   /** `payload` is zeroed once it is in the ring, since it may hold keys. Throws BugError when too many commands wait. */

@@ -1,8 +1,14 @@
-import { KIND_MAC, LINK_ALL, LINK_SELF } from './addresses.ts';
+import { KIND_MAC, LINK_ALL, LINK_SELF, MAC_BYTES } from './addresses.ts';
+import { TAG_NEIGHBOUR } from './commands.ts';
 import type { Counters, EgressCounter } from './counters.ts';
-import { DESTINATION_AT, ETHERNET_HEADER_BYTES } from './frame.ts';
+import { DESTINATION_AT, ETHERNET_HEADER_BYTES, SOURCE_AT } from './frame.ts';
+import { neighbourKind } from './neighbour-responder.ts';
 import { NO_LINK, TableReader } from './table-reader.ts';
 import { TokenBucket } from './token-bucket.ts';
+import { word16 } from './wire-bytes.ts';
+
+const ETH_P_IP = 0x0800;
+const ETH_P_IPV6 = 0x86dd;
 
 /** The frame goes nowhere; why is counted. */
 export const DROP = -1;
@@ -26,12 +32,16 @@ export class EgressSwitch {
     this.#floods = new TokenBucket(FLOODS_PER_SECOND, FLOOD_BURST, nowMs);
   }
 
-  /** The link of a frame's destination, LINK_ALL, or DROP. `nowMs` is of threadClock. */
+  /**
+   * Where a frame goes: the link of its destination, LINK_MEMBER when that has no link yet, LINK_ALL, TAG_NEIGHBOUR for what the
+   * main thread answers, or DROP. `nowMs` is of threadClock.
+   */
   route(data: Uint8Array, offset: number, length: number, nowMs: number): number {
     if (length < ETHERNET_HEADER_BYTES) {
       this.#counters.add('dropped_malformed');
       return DROP;
     }
+    if (this.#table.isLayer3) return this.#routeLayer3(data, offset, length, Math.floor(nowMs / 1000));
     // The lowest bit of the first byte marks multicast and broadcast (IEEE 802-2014 §8.2.2).
     if (((data[offset + DESTINATION_AT] ?? 0) & 1) !== 0) return LINK_ALL;
     const link = this.#table.lookup(KIND_MAC, data, offset + DESTINATION_AT, Math.floor(nowMs / 1000));
@@ -44,4 +54,31 @@ export class EgressSwitch {
     this.#counters.add('dropped_flood_limited');
     return DROP;
   }
+
+  #routeLayer3(data: Uint8Array, offset: number, length: number, nowSeconds: number): number {
+    if (this.#table.lookup(KIND_MAC, data, offset + SOURCE_AT, nowSeconds) !== LINK_SELF) {
+      return this.#drop('dropped_layer3_foreign_mac');
+    }
+    if (neighbourKind(data, offset, length) !== 0) return TAG_NEIGHBOUR;
+    if (((data[offset + DESTINATION_AT] ?? 0) & 1) !== 0) {
+      return this.#drop(isBroadcast(data, offset) ? 'dropped_layer3_broadcast' : 'dropped_layer3_multicast');
+    }
+    const etherType = word16(data, offset + ETHERNET_HEADER_BYTES - 2);
+    if (etherType !== ETH_P_IP && etherType !== ETH_P_IPV6) return this.#drop('dropped_layer3_not_ip');
+    const link = this.#table.lookup(KIND_MAC, data, offset + DESTINATION_AT, nowSeconds);
+    if (link === LINK_SELF) return this.#drop('dropped_to_self');
+    return link === NO_LINK ? this.#drop('dropped_layer3_unknown') : link;
+  }
+
+  #drop(reason: EgressCounter): typeof DROP {
+    this.#counters.add(reason);
+    return DROP;
+  }
+}
+
+function isBroadcast(data: Uint8Array, offset: number): boolean {
+  for (let index = 0; index < MAC_BYTES; index++) {
+    if (data[offset + DESTINATION_AT + index] !== 0xff) return false;
+  }
+  return true;
 }

@@ -1,4 +1,3 @@
-import { parentPort, workerData } from 'node:worker_threads';
 import {
   addressOf,
   DatagramSender,
@@ -33,7 +32,7 @@ import { isAskedToStop } from './stop.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { GSO_NONE, VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { word16 } from './wire-bytes.ts';
-import { type DirectStart, READY, type WorkerStart } from './worker-start.ts';
+import type { DirectStart, WorkerStart } from './worker-start.ts';
 
 /**
  * Reads per publish. Large enough that the cost of poll, publish and wake-up is spread, small enough that the first frame of
@@ -53,7 +52,7 @@ interface Direct {
 }
 
 /** From TAP to where the frame's link leads: sealed to the socket when it has a direct path, else into the uplink ring, tagged with the link. */
-class EgressWorker {
+export class EgressWorker {
   readonly #start: WorkerStart;
   readonly #bell: EventFd;
   readonly #poll: PollSet;
@@ -84,19 +83,24 @@ class EgressWorker {
     this.#direct = start.direct === null ? null : this.#newDirect(start.direct);
   }
 
+  /** Until it is asked to stop. */
   run(): void {
-    for (;;) {
-      const mayRest = this.#carryOutCommands();
-      this.#poll.wait(mayRest ? -1 : 0);
-      if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
-      if (isAskedToStop(this.#start.stop)) return;
-      if (this.#poll.ready(TAP) === 0) continue;
-      // POLLERR, which says that the device is gone, comes back as EBADFD from the read.
-      const nowMs = this.#clock();
-      if (this.#direct?.egress.isUsed === true) this.#readForDirect(this.#direct.egress, nowMs);
-      else this.#readForRing(nowMs);
-      if (this.#uplink.publish()) this.#uplink.wakeSleeper();
-    }
+    while (this.step(-1));
+  }
+
+  /** Waits for frames and commands, `waitMs` at most (-1: for ever), and takes those that are there. False when asked to stop. */
+  step(waitMs: number): boolean {
+    const mayRest = this.#carryOutCommands();
+    this.#poll.wait(mayRest ? waitMs : 0);
+    if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
+    if (isAskedToStop(this.#start.stop)) return false;
+    if (this.#poll.ready(TAP) === 0) return true;
+    // POLLERR, which says that the device is gone, comes back as EBADFD from the read.
+    const nowMs = this.#clock();
+    if (this.#direct?.egress.isUsed === true) this.#readForDirect(this.#direct.egress, nowMs);
+    else this.#readForRing(nowMs);
+    if (this.#uplink.publish()) this.#uplink.wakeSleeper();
+    return true;
   }
 
   /** No link has a direct path: frames are read straight into the ring. */
@@ -121,8 +125,11 @@ class EgressWorker {
       if (length < 0) break;
       const link = this.#route(this.#memory.bytes, 0, length, nowMs);
       if (link === DROP) continue;
+      const isDirect = link !== LINK_ALL && direct.send(link, 0, length);
       if (link === LINK_ALL) direct.sendToAll(0, length);
-      else if (direct.send(link, 0, length)) continue;
+      // The first one does not wait for the look whether there are more that could share its datagram.
+      if (count === 0) direct.flush();
+      if (isDirect) continue;
       if (!this.#uplink.push(this.#memory.bytes, 0, length, link)) this.#counters.add('dropped_uplink_full');
     }
     direct.flush();
@@ -199,8 +206,3 @@ function carryOut(egress: DirectEgress, command: RingConsumer): void {
       break;
   }
 }
-
-const start: WorkerStart = workerData;
-const worker = new EgressWorker(start);
-parentPort?.postMessage(READY);
-worker.run();

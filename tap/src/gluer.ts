@@ -66,6 +66,8 @@ export class Gluer {
   frameAt = 0;
   /** Bytes of the whole frame without the virtio header. */
   frameBytes = 0;
+  /** Whether its headers stand where those of the frame before it stood, rewritten: another segment of the same super-frame. */
+  isContinued = false;
   /** The parts to write, in order; the first begins with the virtio header. */
   partCount = 0;
   partAt: Int32Array;
@@ -204,8 +206,10 @@ export class Gluer {
         isLast && at + segment === payloadBytes,
       );
       this.frameBytes = this.#headerBytes + segment;
+      this.isContinued = at > 0;
       this.#sink(link);
     }
+    this.isContinued = false;
   }
 
   /** Adds a piece that continues the one before it; false when it does not. */

@@ -1,8 +1,12 @@
 export { type AddressKind, LINK_ALL, LINK_MAX, LINK_SELF } from './addresses.ts';
+export { isGroupChunk } from './chunk.ts';
 export { Chunker } from './chunker.ts';
-export type { Ip4Setting, Offload } from './device.ts';
+export type { Ip4Setting, Ip6Setting, Offload } from './device.ts';
 export type { DirectKeys } from './direct-keys.ts';
 export type { DirectAddress, DirectLinkStats, DirectPath, DirectPort } from './direct-port.ts';
-export { type DirectOptions, Tap, type TapOptions } from './tap.ts';
+export type { LinkBinding, LinkTranslation, Member, NetworkMode } from './member.ts';
+export type { OrphanHandler, WantedHandler } from './members.ts';
+export { Tap } from './tap.ts';
+export type { DirectOptions, TapOptions } from './tap-options.ts';
 export type { UplinkHandler } from './uplink-drain.ts';
 export { VIRTIO_HEADER_BYTES } from './virtio-header.ts';

@@ -1,4 +1,3 @@
-import { parentPort, workerData } from 'node:worker_threads';
 import {
   addressOf,
   DatagramReceiver,
@@ -13,9 +12,18 @@ import {
   writeFrom,
 } from '@kith/posix';
 import { RingConsumer, RingProducer } from '@kith/ring';
-import { LINK_ALL } from './addresses.ts';
+import { LINK_ALL, LINK_MEMBER } from './addresses.ts';
 import { threadClock } from './clock.ts';
-import { commandAddressAt, commandKind, commandLink, TAG_BIND, TAG_UNBIND_LINK } from './commands.ts';
+import {
+  commandAddressAt,
+  commandKind,
+  commandLink,
+  commandTranslation,
+  TAG_BIND,
+  TAG_SET_TRANSLATION,
+  TAG_UNBIND_ADDRESS,
+  TAG_UNBIND_LINK,
+} from './commands.ts';
 import { Counters, INGRESS_COUNTERS } from './counters.ts';
 import { decodeKeyed, TAG_ADD_RECEIVER, TAG_REMOVE_LINK, TAG_REMOVE_RECEIVER } from './direct-commands.ts';
 import { DirectIngress } from './direct-ingress.ts';
@@ -28,7 +36,7 @@ import { IngressSwitch } from './ingress-switch.ts';
 import { isAskedToStop } from './stop.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { word32 } from './wire-bytes.ts';
-import { type DirectStart, READY, type WorkerStart } from './worker-start.ts';
+import type { DirectStart, WorkerStart } from './worker-start.ts';
 
 /** Records between two looks at the clock and the stop word, and between two returns of ring space to the main thread. */
 const BATCH = 64;
@@ -45,7 +53,7 @@ const PLAIN_SLOTS = 32;
 const PLAIN_SLOT_BYTES = 9_216;
 
 /** From the downlink ring and the direct carrier's socket to TAP: glues chunks, writes the frames that the switch admits. */
-class IngressWorker {
+export class IngressWorker {
   readonly #start: WorkerStart;
   readonly #bell: EventFd;
   readonly #poll: PollSet;
@@ -92,18 +100,23 @@ class IngressWorker {
           );
   }
 
+  /** Until it is asked to stop. */
   run(): void {
-    for (;;) {
-      if (isAskedToStop(this.#start.stop)) return;
-      const nowMs = this.#clock();
-      this.#nowSeconds = Math.floor(nowMs / 1000);
-      const isRingBusy = this.#drainRing();
-      const isSocketBusy = this.#direct !== null && this.#drainSocket(this.#direct, nowMs);
-      if (isRingBusy || isSocketBusy || !this.#downlink.announceSleep()) continue;
-      this.#poll.wait(-1);
-      if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
-      this.#downlink.awake();
-    }
+    while (this.step(-1));
+  }
+
+  /** Takes what is there, and when that was all, waits for more, `waitMs` at most (-1: for ever). False when asked to stop. */
+  step(waitMs: number): boolean {
+    if (isAskedToStop(this.#start.stop)) return false;
+    const nowMs = this.#clock();
+    this.#nowSeconds = Math.floor(nowMs / 1000);
+    const isRingBusy = this.#drainRing();
+    const isSocketBusy = this.#direct !== null && this.#drainSocket(this.#direct, nowMs);
+    if (isRingBusy || isSocketBusy || !this.#downlink.announceSleep()) return true;
+    this.#poll.wait(waitMs);
+    if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
+    this.#downlink.awake();
+    return true;
   }
 
   /** Whether there may be more. */
@@ -175,7 +188,8 @@ class IngressWorker {
 
   /** Writes the frame that a gluer made, unless its sender may not have sent it. */
   #write(link: number, gluer: Gluer, address: number): void {
-    if (!this.#switch.admit(link, gluer.memory, gluer.frameAt, gluer.frameBytes, this.#nowSeconds)) return;
+    // What comes from our own main thread needs no leave.
+    if (link !== LINK_MEMBER && !this.#switch.enter(link, gluer, this.#nowSeconds)) return;
     const result =
       gluer.partCount === 1
         ? writeFrom(this.#start.tapFd, address + (gluer.partAt[0] ?? 0), gluer.partBytes[0] ?? 0)
@@ -214,6 +228,12 @@ class IngressWorker {
           this.#nowSeconds,
         );
         break;
+      case TAG_UNBIND_ADDRESS:
+        this.#switch.unbind(commandLink(ring), commandKind(ring), ring.bytes, commandAddressAt(ring));
+        break;
+      case TAG_SET_TRANSLATION:
+        this.#switch.setTranslation(commandLink(ring), commandTranslation(ring));
+        break;
       case TAG_UNBIND_LINK:
         this.#switch.unbindLink(commandLink(ring));
         break;
@@ -230,8 +250,3 @@ class IngressWorker {
     }
   }
 }
-
-const start: WorkerStart = workerData;
-const worker = new IngressWorker(start);
-parentPort?.postMessage(READY);
-worker.run();

@@ -16,6 +16,7 @@ import { checksum } from './checksum.ts';
 import type { Offload } from './device.ts';
 import {
   GSO_TCPV4,
+  GSO_TCPV6,
   GSO_UDP_L4,
   newVirtioHeader,
   VIRTIO_HEADER_BYTES,
@@ -115,40 +116,69 @@ function selfTestMemory(): ReturnType<typeof hotMemory> {
 
 const ETHERNET_BYTES = 14;
 const IP4_BYTES = 20;
+const IP6_BYTES = 40;
 const TCP = { protocol: 6, headerBytes: 20, checksumAt: 16 };
 const UDP = { protocol: 17, headerBytes: 8, checksumAt: 6 };
+type Transport = typeof TCP;
 
 /**
  * Writes a super-frame of two segments of each wanted kind to TAP and sees whether the kernel takes it. It is addressed to a MAC
- * that is not the device's, from a documentation address (RFC 5737), so that no application or route ever sees it.
+ * that is not the device's, from a documentation address (RFC 5737, RFC 3849), so that no application or route ever sees it. Whether
+ * the kernel takes it is all that there is to see: it judges the virtio header as it reads it, and answers to nothing else.
  */
 export function testTapWrites(fd: number, wanted: Offload): Offload {
   return {
-    tso: takes(fd, GSO_TCPV4, TCP),
-    uso: wanted.uso && takes(fd, GSO_UDP_L4, UDP),
+    tso: takes(fd, GSO_TCPV4, TCP, ip4Header) && takes(fd, GSO_TCPV6, TCP, ip6Header),
+    uso: wanted.uso && takes(fd, GSO_UDP_L4, UDP, ip4Header) && takes(fd, GSO_UDP_L4, UDP, ip6Header),
   };
 }
 
-function takes(fd: number, gsoType: number, transport: typeof TCP): boolean {
+/** The EtherType and the IP header of a packet with `bytes` behind that header. */
+type NetworkHeader = (transport: Transport, bytes: number) => { etherType: number; header: Uint8Array };
+
+function takes(fd: number, gsoType: number, transport: Transport, network: NetworkHeader): boolean {
   const segment = 512;
-  const headerBytes = ETHERNET_BYTES + IP4_BYTES + transport.headerBytes;
+  const { etherType, header } = network(transport, transport.headerBytes + 2 * segment);
+  const transportAt = ETHERNET_BYTES + header.length;
+  const headerBytes = transportAt + transport.headerBytes;
   const frame = stableBytes(VIRTIO_HEADER_BYTES + headerBytes + 2 * segment);
-  const ipAt = VIRTIO_HEADER_BYTES + ETHERNET_BYTES;
-  const transportAt = ipAt + IP4_BYTES;
   const virtio = newVirtioHeader();
   virtio.flags = VIRTIO_NEEDS_CSUM;
   virtio.gsoType = gsoType;
   virtio.gsoSize = segment;
   virtio.headerBytes = headerBytes;
-  virtio.checksumStart = ETHERNET_BYTES + IP4_BYTES;
+  virtio.checksumStart = transportAt;
   virtio.checksumOffset = transport.checksumAt;
   writeVirtioHeader(frame, 0, virtio);
   // To and from locally administered unicast addresses.
-  frame.set([2, 0, 0, 0, 0xff, 1, 2, 0, 0, 0, 0xff, 2, 8, 0], VIRTIO_HEADER_BYTES);
-  frame.set([0x45, 0, 0, 0, 0, 0, 0, 0, 1, transport.protocol, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2], ipAt);
-  putWord16(frame, ipAt + 2, frame.length - ipAt);
-  putWord16(frame, ipAt + 10, checksum(frame, ipAt, IP4_BYTES));
-  if (transport === TCP) frame[transportAt + 12] = 0x50;
-  else putWord16(frame, transportAt + 4, frame.length - transportAt);
+  frame.set([2, 0, 0, 0, 0xff, 1, 2, 0, 0, 0, 0xff, 2], VIRTIO_HEADER_BYTES);
+  putWord16(frame, VIRTIO_HEADER_BYTES + ETHERNET_BYTES - 2, etherType);
+  frame.set(header, VIRTIO_HEADER_BYTES + ETHERNET_BYTES);
+  const at = VIRTIO_HEADER_BYTES + transportAt;
+  if (transport === TCP) frame[at + 12] = 0x50;
+  else putWord16(frame, at + 4, frame.length - at);
   return writeFrom(fd, addressOf(frame), frame.length) === frame.length;
+}
+
+function ip4Header(transport: Transport, bytes: number): { etherType: number; header: Uint8Array } {
+  const header = new Uint8Array(IP4_BYTES);
+  header.set([0x45, 0, 0, 0, 0, 0, 0, 0, 1, transport.protocol, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+  putWord16(header, 2, IP4_BYTES + bytes);
+  putWord16(header, 10, checksum(header, 0, IP4_BYTES));
+  return { etherType: 0x0800, header };
+}
+
+function ip6Header(transport: Transport, bytes: number): { etherType: number; header: Uint8Array } {
+  const header = new Uint8Array(IP6_BYTES);
+  header.set([0x60, 0, 0, 0, 0, 0, transport.protocol, 1]);
+  putWord16(header, 4, bytes);
+  // 2001:db8::1 to 2001:db8::2
+  for (const [at, last] of [
+    [8, 1],
+    [24, 2],
+  ] as const) {
+    header.set([0x20, 0x01, 0x0d, 0xb8], at);
+    header[at + 15] = last;
+  }
+  return { etherType: 0x86dd, header };
 }

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
-import { KIND_IP4, KIND_IP6, KIND_MAC, LINK_ALL, LINK_SELF } from './addresses.ts';
+import { KIND_IP4, KIND_IP6, KIND_MAC, LINK_ALL, LINK_MEMBER, LINK_SELF } from './addresses.ts';
+import { TAG_NEIGHBOUR } from './commands.ts';
 import { Counters, EGRESS_COUNTERS, INGRESS_COUNTERS } from './counters.ts';
 import { DROP, EgressSwitch, FLOOD_BURST } from './egress-switch.ts';
 import { IngressSwitch } from './ingress-switch.ts';
-import { AGEING_SECONDS, createTable } from './table-layout.ts';
+import { AGEING_SECONDS, createTable, setLayer } from './table-layout.ts';
 import {
   arp,
   BROADCAST,
@@ -22,6 +23,7 @@ import {
   MAC_B,
   MAC_SELF,
   neighbourAdvertisement,
+  solicitation,
 } from './test-frames.ts';
 
 const A = 1;
@@ -35,13 +37,14 @@ const ICMP6 = 58;
 /** A payload that claims no address. */
 const OPAQUE = { type: 0x88cc, payload: new Uint8Array(8) };
 
+let table: SharedArrayBuffer;
 let ingress: IngressSwitch;
 let egress: EgressSwitch;
 let ingressCounters: Counters<(typeof INGRESS_COUNTERS)[number]>;
 let egressCounters: Counters<(typeof EGRESS_COUNTERS)[number]>;
 
 beforeEach(() => {
-  const table = createTable();
+  table = createTable();
   ingressCounters = new Counters(INGRESS_COUNTERS);
   egressCounters = new Counters(EGRESS_COUNTERS);
   ingress = new IngressSwitch(table, ingressCounters);
@@ -222,4 +225,96 @@ test('every frame that is not admitted is counted under exactly one name', () =>
     ),
     { numRuns: 2000 },
   );
+});
+
+test("a member's MAC leads to LINK_MEMBER until its link binds it, and the link takes it over", () => {
+  ingress.bind(LINK_MEMBER, KIND_MAC, MAC_A, 0, 0);
+  expect(route(MAC_A)).toBe(LINK_MEMBER);
+  expect(admit(B, ethernet(OPAQUE))).toBe(false);
+  ingress.bind(A, KIND_MAC, MAC_A, 0, 0);
+  expect(route(MAC_A)).toBe(A);
+  // What is no longer the member's is not taken from the link.
+  ingress.unbind(LINK_MEMBER, KIND_MAC, MAC_A, 0);
+  ingress.bind(LINK_MEMBER, KIND_MAC, MAC_A, 0, 0);
+  expect(route(MAC_A)).toBe(A);
+  ingress.unbindLink(A);
+  ingress.bind(LINK_MEMBER, KIND_MAC, MAC_A, 0, 0);
+  ingress.unbind(LINK_MEMBER, KIND_MAC, MAC_A, 0);
+  expect(route(MAC_A)).toBe(LINK_ALL);
+  expect(ingressCounters.get('refused_bindings')).toBe(1);
+});
+
+const IP_FRAME = { type: IPV4, payload: ip4Packet(IP_SELF, IP_A) };
+
+test.each([
+  { name: 'broadcast', frame: ethernet({ ...IP_FRAME, to: BROADCAST, from: MAC_SELF }) },
+  {
+    name: 'multicast',
+    frame: ethernet({ ...IP_FRAME, to: Uint8Array.of(1, 0, 0x5e, 0, 0, 1), from: MAC_SELF }),
+  },
+  { name: 'not_ip', frame: ethernet({ ...OPAQUE, to: MAC_A, from: MAC_SELF }) },
+  { name: 'foreign_mac', frame: ethernet({ ...IP_FRAME, to: MAC_A, from: MAC_B }) },
+  { name: 'unknown', frame: ethernet({ ...IP_FRAME, to: MAC_B, from: MAC_SELF }) },
+] as const)('in layer 3 $name is dropped and counted under its own name', ({ name, frame }) => {
+  ingress.bind(A, KIND_MAC, MAC_A, 0, 0);
+  setLayer(table, 3);
+  expect(egress.route(frame, 0, frame.length, 0)).toBe(DROP);
+  expect(egressCounters.get(`dropped_layer3_${name}`)).toBe(1);
+  setLayer(table, 2);
+  expect(egress.route(frame, 0, frame.length, 0)).not.toBe(DROP);
+});
+
+test('in layer 3 IP goes to the link or the member that has the MAC, and ARP and solicitations to the main thread', () => {
+  setLayer(table, 3);
+  ingress.bind(A, KIND_MAC, MAC_A, 0, 0);
+  ingress.bind(LINK_MEMBER, KIND_MAC, MAC_B, 0, 0);
+  const way = (frame: Uint8Array): number => egress.route(frame, 0, frame.length, 0);
+  expect(way(ethernet({ ...IP_FRAME, to: MAC_A, from: MAC_SELF }))).toBe(A);
+  expect(way(ethernet({ ...IP_FRAME, to: MAC_B, from: MAC_SELF }))).toBe(LINK_MEMBER);
+  expect(
+    way(ethernet({ type: IPV6, payload: ip6Packet(IP6_B, UDP, IP6_A), to: MAC_A, from: MAC_SELF })),
+  ).toBe(A);
+  expect(way(ethernet({ type: ARP, payload: arp(MAC_SELF, IP_SELF), to: BROADCAST, from: MAC_SELF }))).toBe(
+    TAG_NEIGHBOUR,
+  );
+  expect(way(solicitation(IP6_B, IP6_A))).toBe(TAG_NEIGHBOUR);
+});
+
+test('in layer 3 a link may send IP from its own addresses to us, and nothing else', () => {
+  setLayer(table, 3);
+  ingress.bind(A, KIND_MAC, MAC_A, 0, 0);
+  ingress.bind(A, KIND_IP4, IP_A, 0, 0);
+  expect(admit(A, ethernet({ type: IPV4, payload: ip4Packet(IP_A) }))).toBe(true);
+  expect(admit(A, ethernet({ type: IPV6, payload: ip6Packet(IP6_LINK_LOCAL, UDP, IP6_A) }))).toBe(true);
+  expect(admit(A, ethernet({ type: IPV4, payload: ip4Packet(IP_B) }))).toBe(false);
+  expect(ingressCounters.get('dropped_spoofed_ip')).toBe(1);
+  expect(admit(A, ethernet({ from: MAC_B, type: IPV4, payload: ip4Packet(IP_A) }))).toBe(false);
+  expect(ingressCounters.get('dropped_spoofed_mac')).toBe(1);
+  for (const frame of [
+    ethernet({ type: ARP, payload: arp(MAC_A, IP_A) }),
+    ethernet({ to: BROADCAST, type: IPV4, payload: ip4Packet(IP_A) }),
+    ethernet(OPAQUE),
+  ]) {
+    expect(admit(A, frame)).toBe(false);
+  }
+  expect(ingressCounters.get('dropped_not_layer3')).toBe(3);
+});
+
+test("translation is the link's own, refuses sources that are not the other end, and ends with the link", () => {
+  const mapped = Uint8Array.of(172, 31, 0, 77);
+  ingress.setTranslation(A, { remote: IP_SELF, source: mapped, destination: IP_SELF });
+  const pass = (link: number, from: Uint8Array): { isAllowed: boolean; source: Uint8Array } => {
+    const frame = Uint8Array.from([
+      ...new Uint8Array(10),
+      ...ethernet({ type: IPV4, payload: ip4Packet(from, IP_B) }),
+    ]);
+    const isAllowed = ingress.translate(link, frame, 10, frame.length - 10);
+    return { isAllowed, source: frame.slice(10 + 26, 10 + 30) };
+  };
+  expect(pass(A, IP_SELF)).toEqual({ isAllowed: true, source: mapped });
+  expect(pass(A, IP_B)).toEqual({ isAllowed: false, source: IP_B });
+  expect(ingressCounters.get('dropped_spoofed_ip')).toBe(1);
+  expect(pass(B, IP_B)).toEqual({ isAllowed: true, source: IP_B });
+  ingress.unbindLink(A);
+  expect(pass(A, IP_B)).toEqual({ isAllowed: true, source: IP_B });
 });

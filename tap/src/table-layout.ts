@@ -6,13 +6,14 @@ import { KIND_IP4, KIND_IP6 } from './addresses.ts';
  * One thread writes (ingress worker); others read without locks: a slot's sequence word is odd while it is being
  * written and changes with every write, so a reader that sees the same even number before and after has read one state.
  *
- * 8192 slots of 32 bytes are 256 KiB, which stays in a core's L2 cache. At most half of them are used, so that probing stays
- * short: room for 680 links that bind three addresses each (MAC, IPv4, IPv6), and 2048 MACs learned from bridges behind them.
+ * 16 384 slots of 32 bytes are 512 KiB, of which a core's cache holds the lines that are in use. At most half of them are used, so
+ * that probing stays short: room for the MACs of 4096 members, for the IPv4 and IPv6 addresses of 1024 links to them, and for 2048
+ * MACs learned from bridges behind those.
  */
-export const SLOTS = 8192;
+export const SLOTS = 16_384;
 export const MAX_ENTRIES = SLOTS / 2;
-/** Learned MACs get half of the entries: however many a link invents, a bound address always finds room. */
-export const MAX_LEARNED = MAX_ENTRIES / 2;
+/** Learned MACs get a quarter of the entries: however many a link invents, a bound address always finds room. */
+export const MAX_LEARNED = MAX_ENTRIES / 4;
 /** One link may not fill the learned half alone. */
 export const MAX_LEARNED_PER_LINK = 256;
 /** A key stands within this many slots of its hash, or not at all: that bounds what a frame can cost. */
@@ -34,11 +35,24 @@ export const BOUND_FLAG = 0x10_0000;
 const HEADER_WORDS = SLOT_WORDS;
 /** Word 0 of the header: the hash seed, secret from peers, who could otherwise choose MACs that all fall into one place. */
 const SEED_WORD = 0;
+/** Word 1: the layer of the network, 2 or 3, written by the main thread alone. */
+const LAYER_WORD = 1;
 
 export function createTable(): SharedArrayBuffer {
   const memory = new SharedArrayBuffer((HEADER_WORDS + SLOTS * SLOT_WORDS) * 4);
-  new Int32Array(memory)[SEED_WORD] = randomInt(2 ** 32);
+  const words = new Int32Array(memory);
+  words[SEED_WORD] = randomInt(2 ** 32);
+  words[LAYER_WORD] = 2;
   return memory;
+}
+
+/** See NetworkMode; holds for the frames that the workers look at from now on. */
+export function setLayer(memory: SharedArrayBuffer, layer: 2 | 3): void {
+  Atomics.store(new Int32Array(memory), LAYER_WORD, layer);
+}
+
+export function isLayer3(words: Int32Array): boolean {
+  return Atomics.load(words, LAYER_WORD) === 3;
 }
 
 export function slotAt(slot: number): number {

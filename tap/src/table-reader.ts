@@ -2,6 +2,7 @@ import {
   AGEING_SECONDS,
   BOUND_FLAG,
   FREE,
+  isLayer3,
   KEY,
   kindOf,
   linkOf,
@@ -33,7 +34,12 @@ export class TableReader {
     this.#key = new TableKey(memory);
   }
 
-  /** The link (or LINK_SELF) that owns the address of `kind` at `at`, or NO_LINK. `nowSeconds` is of threadClock. */
+  /** Whether the network is one of layer 3. */
+  get isLayer3(): boolean {
+    return isLayer3(this.#words);
+  }
+
+  /** The link (or LINK_SELF, LINK_MEMBER) that owns the address of `kind` at `at`, or NO_LINK. `nowSeconds` is of threadClock. */
   lookup(kind: number, data: Uint8Array, at: number, nowSeconds: number): number {
     this.#key.set(kind, data, at);
     for (let step = 0; step < PROBE_WINDOW; step++) {

@@ -1,8 +1,9 @@
-import { KIND_MAC, LINK_SELF } from './addresses.ts';
+import { KIND_MAC, LINK_MEMBER, LINK_SELF } from './addresses.ts';
 import {
   AGEING_SECONDS,
   BOUND_FLAG,
   FREE,
+  isLayer3,
   KEY,
   kindOf,
   linkOf,
@@ -41,6 +42,11 @@ export class TableWriter {
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory);
     this.#key = new TableKey(memory);
+  }
+
+  /** Whether the network is one of layer 3. */
+  get isLayer3(): boolean {
+    return isLayer3(this.#words);
   }
 
   /** How many learned MACs stand in the table, those that aged but were not replaced included. */
@@ -84,19 +90,27 @@ export class TableWriter {
 
   /**
    * Binds an address to a link for good. The first binding wins; it takes the address from a link that only learned it, since
-   * a binding was said by an authenticated node about itself. Returns the owner afterwards, or NO_LINK when the table is full.
+   * a binding was said by an authenticated node about itself, and from LINK_MEMBER, whose addresses wait for their link. Returns the
+   * owner afterwards, or NO_LINK when the table is full.
    */
   bind(link: number, kind: number, data: Uint8Array, at: number, nowSeconds: number): number {
     if (this.#entries >= MAX_ENTRIES) this.#sweep(nowSeconds);
     this.#find(kind, data, at);
     if (this.#found >= 0) {
-      if (this.#isBound(this.#found)) return linkOf(this.#word(this.#found + META));
+      const owner = linkOf(this.#word(this.#found + META));
+      if (this.#isBound(this.#found) && owner !== LINK_MEMBER) return owner;
       this.#remove(this.#found);
       this.#find(kind, data, at);
     }
     if (this.#entries >= MAX_ENTRIES || this.#reusable < 0) return NO_LINK;
     this.#write(this.#reusable, link, nowSeconds, BOUND_FLAG);
     return link;
+  }
+
+  /** Takes one address from a link, if it is that link's. */
+  unbind(link: number, kind: number, data: Uint8Array, at: number): void {
+    this.#find(kind, data, at);
+    if (this.#found >= 0 && linkOf(this.#word(this.#found + META)) === link) this.#remove(this.#found);
   }
 
   /** Removes all that a link learned or bound. */

@@ -1,84 +1,65 @@
-import { BugError, SystemError } from '@kith/base';
-import { closeFd, UdpSocket } from '@kith/posix';
+import { BugError, SystemError, Timers } from '@kith/base';
+import { closeFd, type UdpSocket } from '@kith/posix';
 import { createRing, RingConsumer } from '@kith/ring';
 import {
   type AddressKind,
-  addressBytes,
   KIND_IP4,
+  KIND_IP6,
   KIND_MAC,
   kindNumber,
   LINK_MAX,
+  LINK_MEMBER,
   LINK_SELF,
   parseIp4,
 } from './addresses.ts';
+import { assertAddress, assertLink, assertTranslation } from './assert-arguments.ts';
 import { threadClock } from './clock.ts';
-import { encodeBind, encodeUnbindLink, TAG_BIND, TAG_UNBIND_LINK } from './commands.ts';
+import {
+  encodeBind,
+  encodeTranslation,
+  encodeUnbindLink,
+  TAG_BIND,
+  TAG_SET_TRANSLATION,
+  TAG_UNBIND_ADDRESS,
+  TAG_UNBIND_LINK,
+} from './commands.ts';
 import { Counters, EGRESS_COUNTERS, INGRESS_COUNTERS, MAIN_COUNTERS } from './counters.ts';
 import {
   assertDeviceOptions,
   assertIp4,
+  assertIp6,
   createDevice,
   type Device,
   type Ip4Setting,
+  type Ip6Setting,
   type Offload,
   replaceIp4,
+  replaceIp6,
 } from './device.ts';
 import { TAG_PATH_ERROR } from './direct-commands.ts';
 import { DirectPort } from './direct-port.ts';
 import { DirectStats } from './direct-stats.ts';
 import { DOWNLINK_HEADROOM, Downlink } from './downlink.ts';
 import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
+import type { LinkBinding, Member, NetworkMode } from './member.ts';
+import { Members, type OrphanHandler, type WantedHandler } from './members.ts';
 import { testTapWrites, testUdpOffload } from './self-test.ts';
-import { createTable } from './table-layout.ts';
+import { createTable, setLayer } from './table-layout.ts';
 import { NO_LINK, TableReader } from './table-reader.ts';
+import {
+  COMMAND_RING_BYTES,
+  CONTROL_RING_BYTES,
+  MAX_CHUNK_BYTES,
+  MAX_SUPER_FRAME,
+  openSocket,
+  ringBytes,
+  type TapOptions,
+  wants,
+} from './tap-options.ts';
 import { UplinkDrain, type UplinkHandler } from './uplink-drain.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { word16 } from './wire-bytes.ts';
 import { WorkerHandle } from './worker-handle.ts';
-
-export interface TapOptions {
-  /** Name of the interface, at most 15 characters; it must not exist yet. */
-  readonly name: string;
-  /** 6 bytes, unicast. */
-  readonly mac: Uint8Array;
-  /** Largest IP packet in bytes, without the Ethernet header. */
-  readonly mtu: number;
-  readonly ip4?: Ip4Setting;
-  /** Sizes of the two rings in bytes, rounded up to a power of two that holds at least eight of the longest reads. */
-  readonly uplinkBytes?: number;
-  readonly downlinkBytes?: number;
-  /** Super-frames; on by default, and off where the self-test finds that the kernel does not do them. */
-  readonly offload?: { readonly tso?: boolean; readonly uso?: boolean };
-  /** The direct carrier; left out or false: none. */
-  readonly direct?: DirectOptions | false;
-}
-
-export interface DirectOptions {
-  /** 0, the default, lets the kernel choose. */
-  readonly port?: number;
-  /** UDP_SEGMENT and UDP_GRO; on by default, and off where the self-test finds that the kernel does not do them. */
-  readonly gso?: boolean;
-  readonly gro?: boolean;
-  /** Size of each socket buffer in bytes. */
-  readonly bufferBytes?: number;
-}
-
-/** 20 ms at 400 Mbit/s, which rides out a busy event loop without adding a noticeable queue. */
-const DEFAULT_RING_BYTES = 2 ** 20;
-const MIN_READS_IN_RING = 8;
-/** Longest Ethernet frame of a super-frame: 64 KiB of IP packet behind a header and a VLAN tag. */
-const MAX_SUPER_FRAME = 65_535 + ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES;
-/** A chunk that deliver takes: no UDP datagram, and no data channel message, is longer. */
-const MAX_CHUNK_BYTES = 65_535;
-/** Commands that wait for the egress worker: 256 of the largest, more than a hundred links at once. */
-const COMMAND_RING_BYTES = 2 ** 14;
-/** Probes and STUN for the main thread: some hundred at once. */
-const CONTROL_RING_BYTES = 2 ** 18;
-/**
- * wireguard-go measured that 7 MiB, rather than the kernel's 208 KiB, end the loss of a fast TCP flow at the receiving socket; it is
- * about 20 ms at 2.5 Gbit/s.
- */
-const DEFAULT_SOCKET_BYTES = 7 * 2 ** 20;
 
 /** A TAP device, its two workers and the rings between them and the main thread. Exactly one thread may use the object. */
 export class Tap {
@@ -86,12 +67,14 @@ export class Tap {
   readonly #fd: number;
   readonly #mac: Uint8Array;
   #ip4: Ip4Setting | undefined;
+  #ip6: Ip6Setting | null = null;
   readonly #egress = new WorkerHandle('tap-egress');
   readonly #ingress = new WorkerHandle('tap-ingress');
   readonly #uplink: RingConsumer;
   readonly #downlink: Downlink;
   readonly #commands: Downlink;
-  readonly #table: TableReader;
+  readonly #tableMemory = createTable();
+  readonly #table = new TableReader(this.#tableMemory);
   readonly #socket: UdpSocket | undefined;
   /** The direct carrier's door; undefined when it was not asked for. */
   readonly direct: DirectPort | undefined;
@@ -101,6 +84,8 @@ export class Tap {
   readonly #egressCounters = new Counters(EGRESS_COUNTERS);
   readonly #ingressCounters = new Counters(INGRESS_COUNTERS);
   readonly #mainCounters = new Counters(MAIN_COUNTERS);
+  readonly #timers = new Timers();
+  readonly #members: Members;
   #drain: UplinkDrain | undefined;
   #failure: Error | undefined;
   readonly #failureHandlers: ((error: Error) => void)[] = [];
@@ -121,15 +106,24 @@ export class Tap {
     const downlink = createRing(ringBytes(options.downlinkBytes, maxRead));
     const commands = createRing(COMMAND_RING_BYTES);
     const control = createRing(CONTROL_RING_BYTES);
-    const table = createTable();
     const stats = new DirectStats();
     const writes = testTapWrites(fd, offload);
-    const shared = { tapFd: fd, table, mtu: options.mtu, maxRead, offload: writes };
+    const shared = { tapFd: fd, table: this.#tableMemory, mtu: options.mtu, maxRead, offload: writes };
     const onDeath = (error: Error): void => this.#fail(error);
     this.#uplink = new RingConsumer(uplink);
-    this.#table = new TableReader(table);
     const maxChunk = Math.min(MAX_CHUNK_BYTES, maxRead + DOWNLINK_HEADROOM);
     this.#downlink = new Downlink(downlink, this.#mainCounters, maxChunk, () => this.#ingress.ring());
+    this.#members = new Members({
+      command: (tag, payload) => this.#downlink.command(tag, payload),
+      inject: (frame) => this.inject(frame, 0, frame.length),
+      own: () => ({
+        mac: this.#mac,
+        ip4: this.#ip4 === undefined ? null : parseIp4(this.#ip4.address),
+      }),
+      nowMs: this.#clock,
+      timers: this.#timers,
+      counters: this.#mainCounters,
+    });
     this.#commands = new Downlink(commands, this.#mainCounters, 0, () => this.#egress.ring());
     const gso = socket === undefined ? false : wants(options)?.gso !== false && testUdpOffload().gso;
     const direct =
@@ -149,7 +143,7 @@ export class Tap {
             },
           });
     this.#egress.launch(
-      new URL('./egress-worker.js', import.meta.url),
+      new URL('./egress-thread.js', import.meta.url),
       {
         ...shared,
         ring: uplink,
@@ -159,7 +153,7 @@ export class Tap {
       onDeath,
     );
     this.#ingress.launch(
-      new URL('./ingress-worker.js', import.meta.url),
+      new URL('./ingress-thread.js', import.meta.url),
       {
         ...shared,
         ring: downlink,
@@ -209,14 +203,17 @@ export class Tap {
    * Begins to drain the frames that applications sent and that no direct path carries, in bounded turns of the event loop. The
    * handler is called synchronously for each with what one read of the device gave: a virtio header and a frame, which may be a
    * super-frame (Chunker cuts it). `link` may be LINK_ALL; the bytes are valid only during the call. It consumes every frame, and
-   * must not throw: that is a failure of the whole. Throws BugError when called twice.
+   * must not throw: that is a failure of the whole. Frames that a member's link was waited for with are given during the call of bind
+   * or bindLink that gives it its MAC. Throws BugError when called twice.
    */
   onUplink(handler: UplinkHandler): void {
     if (this.#drain !== undefined) throw new BugError('TAP_UPLINK_TAKEN', 'the uplink has a handler already');
     const receive: UplinkHandler = (tag, data, offset, length) => {
-      if (tag === TAG_PATH_ERROR) this.direct?.pathFailed(word16(data, offset), data[offset + 2] ?? 0);
-      else handler(tag, data, offset, length);
+      if (tag <= LINK_MAX) handler(tag, data, offset, length);
+      else if (tag === TAG_PATH_ERROR) this.direct?.pathFailed(word16(data, offset), data[offset + 2] ?? 0);
+      else this.#members.receive(tag, data, offset, length);
     };
+    this.#members.forwardTo(handler);
     this.#drain = new UplinkDrain(this.#uplink, receive, (cause) => {
       this.#fail(new BugError('TAP_UPLINK_HANDLER', 'the uplink handler threw', { cause }));
     });
@@ -241,15 +238,67 @@ export class Tap {
   bind(link: number, kind: AddressKind, address: Uint8Array): void {
     assertLink(link);
     this.#bind(link, kindNumber(kind), address);
+    if (kind === 'mac') this.#members.flush(link);
+  }
+
+  /** Binds a link that came up to all that its other end is: bind() for each address, and the translation of what comes in. */
+  bindLink(link: number, { mac, ip4, ip6, translation }: LinkBinding): void {
+    assertLink(link);
+    if (translation !== undefined) {
+      assertTranslation(translation);
+      this.#downlink.command(TAG_SET_TRANSLATION, encodeTranslation(link, translation));
+    }
+    const known = translation?.source ?? ip4;
+    this.#bind(link, KIND_MAC, mac);
+    if (known !== null) this.#bind(link, KIND_IP4, known);
+    if (ip6 !== null) this.#bind(link, KIND_IP6, ip6);
+    // Last: an answer may be back at once.
+    this.#members.flush(link);
   }
 
   /** Forgets all that a link had, learned or bound; takes effect before any frame delivered later. */
   unbindLink(link: number): void {
     assertLink(link);
     this.#downlink.command(TAG_UNBIND_LINK, encodeUnbindLink(link));
+    this.#members.unbound(link);
   }
 
-  /** All counters by name, from the start of the device; learned_macs alone is a level. */
+  /**
+   * Says that a node may be linked, or what is new of it. Frames for it wait, a few and for some seconds, until a link binds its MAC, and
+   * while it has no link, ARP and neighbour discovery for its addresses are answered here. Idempotent. Throws ConfigError
+   * TAP_MEMBERS_FULL beyond 4096 members, TAP_MEMBER_MAC for the MAC of another one, TAP_MAC and TAP_ADDRESS for what is no address.
+   */
+  setMember(member: Member): void {
+    this.#members.set(member);
+  }
+
+  /** Takes setMember back; what waits for the member is dropped. A link that it has stays. Idempotent. */
+  removeMember(uid: string): void {
+    this.#members.remove(uid);
+  }
+
+  /** A new Tap is a switch without on-demand links. */
+  setMode({ layer, onDemand }: NetworkMode): void {
+    setLayer(this.#tableMemory, layer);
+    this.#members.setOnDemand(onDemand);
+  }
+
+  /** The one handler that is told, on demand, of a member to which an application sends but that has no link. It must not throw. */
+  onWanted(handler: WantedHandler): void {
+    this.#members.onWanted(handler);
+  }
+
+  /** The one handler that may take frames for members without a link, before they are held. It must not throw. */
+  onOrphan(handler: OrphanHandler): void {
+    this.#members.onOrphan(handler);
+  }
+
+  /** Hands an Ethernet frame to this node's own kernel, from nobody's link; false when it was dropped here, which is counted. */
+  inject(data: Uint8Array, offset: number, length: number): boolean {
+    return this.#downlink.frame(LINK_MEMBER, data, offset, length);
+  }
+
+  /** All counters by name, from the start of the device; learned_macs, members and held_frames are levels. */
   counters(): Record<string, number> {
     const totals: Record<string, number> = {};
     this.#egressCounters.addTo(totals);
@@ -273,7 +322,21 @@ export class Tap {
     this.#ip4 = undefined;
     replaceIp4(this.name, old, ip4);
     this.#ip4 = ip4;
-    this.#downlink.command(TAG_UNBIND_LINK, encodeUnbindLink(LINK_SELF));
+    if (old !== undefined) this.#unbindSelf(KIND_IP4, parseIp4(old.address));
+    this.#bindSelf();
+  }
+
+  /**
+   * Replaces this node's IPv6 address, which a new Tap does not have; null: none any more. Rejects with ConfigError, or with SystemError: an
+   * errno name such as EACCES (IPv6 is switched off for the device) or EAFNOSUPPORT (the kernel has none). Then the old one may be gone.
+   */
+  async setAddress6(ip6: Ip6Setting | null): Promise<void> {
+    if (ip6 !== null) assertIp6(ip6);
+    const old = this.#ip6;
+    this.#ip6 = null;
+    replaceIp6(this.name, old, ip6);
+    this.#ip6 = ip6;
+    if (old !== null) this.#unbindSelf(KIND_IP6, old.address);
     this.#bindSelf();
   }
 
@@ -295,11 +358,17 @@ export class Tap {
   #bindSelf(): void {
     this.#bind(LINK_SELF, KIND_MAC, this.#mac);
     if (this.#ip4 !== undefined) this.#bind(LINK_SELF, KIND_IP4, parseIp4(this.#ip4.address));
+    if (this.#ip6 !== null) this.#bind(LINK_SELF, KIND_IP6, this.#ip6.address);
+  }
+
+  #unbindSelf(kind: number, address: Uint8Array): void {
+    this.#downlink.command(TAG_UNBIND_ADDRESS, encodeBind(LINK_SELF, kind, address));
   }
 
   #bind(link: number, kind: number, address: Uint8Array): void {
     assertAddress(kind, address);
     this.#downlink.command(TAG_BIND, encodeBind(link, kind, address));
+    if (link !== LINK_SELF) this.#members.bound(link, kind, address);
   }
 
   #fail(error: Error): void {
@@ -310,6 +379,7 @@ export class Tap {
 
   async #shutDown(): Promise<void> {
     process.off('exit', this.#onProcessExit);
+    this.#timers.clearAll();
     this.#drain?.stop();
     this.direct?.stop();
     this.#downlink.stop();
@@ -327,39 +397,4 @@ export class Tap {
     this.#egress.askToStop();
     this.#ingress.askToStop();
   };
-}
-
-function wants(options: TapOptions): DirectOptions | undefined {
-  return options.direct === false ? undefined : options.direct;
-}
-
-/** The direct carrier's socket, when it was asked for. Throws SystemError, EADDRINUSE for instance. */
-function openSocket(options: TapOptions): UdpSocket | undefined {
-  const direct = wants(options);
-  if (direct === undefined) return undefined;
-  return UdpSocket.open({
-    port: direct.port ?? 0,
-    bufferBytes: direct.bufferBytes ?? DEFAULT_SOCKET_BYTES,
-    gro: direct.gro !== false && testUdpOffload().gro,
-  });
-}
-
-function ringBytes(wanted: number | undefined, maxRead: number): number {
-  const least = Math.max(wanted ?? DEFAULT_RING_BYTES, MIN_READS_IN_RING * maxRead);
-  return 2 ** Math.ceil(Math.log2(least));
-}
-
-function assertLink(link: number): void {
-  if (!Number.isInteger(link) || link < 0 || link > LINK_MAX) {
-    throw new BugError('TAP_LINK', `${link} is not a link: expected 0 to ${LINK_MAX}`);
-  }
-}
-
-function assertAddress(kind: number, address: Uint8Array): void {
-  if (address.length !== addressBytes(kind)) {
-    throw new BugError(
-      'TAP_ADDRESS_LENGTH',
-      `an address of ${address.length} bytes instead of ${addressBytes(kind)}`,
-    );
-  }
 }

@@ -1,4 +1,5 @@
 /** Builders of frames for tests: correct by default, in fields that a test may spoil. */
+import { foldSum, sumWords } from './checksum.ts';
 
 export const MAC_A = Uint8Array.of(0x02, 0, 0, 0, 0, 0x0a);
 export const MAC_B = Uint8Array.of(0x02, 0, 0, 0, 0, 0x0b);
@@ -71,4 +72,37 @@ export function withExtensionHeader(nextHeader: number, payload: Uint8Array): Ui
 export function arp(senderMac: Uint8Array, senderIp: Uint8Array): Uint8Array {
   const header = [0, 1, 8, 0, 6, 4, 0, 1];
   return Uint8Array.from([...header, ...senderMac, ...senderIp, 0, 0, 0, 0, 0, 0, ...IP_SELF]);
+}
+
+/** An IPv6 neighbour solicitation from MAC_SELF (RFC 4861 §4.3), its checksum right, to the target's solicited-node group unless `to` says else. */
+export function solicitation(
+  from: Uint8Array,
+  target: Uint8Array,
+  { to, option }: { readonly to?: Uint8Array; readonly option?: number } = {},
+): Uint8Array {
+  const group = Uint8Array.from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, ...target.subarray(13)]);
+  const isDetection = from.every((byte) => byte === 0);
+  // Source MAC, unless there is nobody to answer to; a nonce (RFC 7527) then.
+  const message = [135, 0, 0, 0, 0, 0, 0, 0, ...target, option ?? (isDetection ? 14 : 1), 1, ...MAC_SELF];
+  const packet = Uint8Array.from([
+    0x60,
+    0,
+    0,
+    0,
+    0,
+    message.length,
+    58,
+    255,
+    ...from,
+    ...(to ?? group),
+    ...message,
+  ]);
+  const sum = ~foldSum(sumWords(packet, 8, 32) + message.length + 58 + sumWords(packet, 40, message.length));
+  packet.set([(sum >> 8) & 0xff, sum & 0xff], 42);
+  return ethernet({
+    to: Uint8Array.from([0x33, 0x33, ...group.subarray(12)]),
+    from: MAC_SELF,
+    type: 0x86dd,
+    payload: packet,
+  });
 }

@@ -1,11 +1,19 @@
 // One end of the data plane's direct carrier, in the network namespace of direct-data.e2e.test.ts or of a measurement: a TAP device
 // whose only link leads over UDP to the other end, with keys fixed by hand and no control plane. Its one argument is a JSON document
-// { side: 'a' | 'b', peer: address, mode: 'aes' | 'chacha' | 'plain' | 'none', datagramBytes?, tap?: TapOptions }; it prints `ready` and, at each line
-// on its standard input, one JSON line with its counters; it ends with its standard input.
+// { side: 'a' | 'b', peer: address, mode: 'aes' | 'chacha' | 'plain' | 'none', datagramBytes?, tap?: TapOptions, network? }; it prints `ready` and, at each line
+// on its standard input, one JSON line with its counters; it ends with its standard input. `network` is 'switch' (default), 'layer3', or
+// 'social': layer 3 where both ends have the address 172.31.0.9 of their own and know each other by the usual ones.
 import { createInterface } from 'node:readline';
 import { Tap } from '@kith/tap';
 
-const { side, peer, mode, datagramBytes = 1472, tap: options = {} } = JSON.parse(process.argv[2] ?? '{}');
+const {
+  side,
+  peer,
+  mode,
+  datagramBytes = 1472,
+  tap: options = {},
+  network = 'switch',
+} = JSON.parse(process.argv[2] ?? '{}');
 const LINK = 7;
 const PORT = 5810;
 const isA = side === 'a';
@@ -15,7 +23,7 @@ const tap = await Tap.open({
   name: 'kith0',
   mac: Uint8Array.of(2, 0, 0, 0, 0, own),
   mtu: 1360,
-  ip4: { address: `172.31.0.${own}`, prefixLength: 24 },
+  ip4: { address: `172.31.0.${network === 'social' ? 9 : own}`, prefixLength: 24 },
   direct: { port: PORT },
   ...options,
 });
@@ -23,8 +31,18 @@ tap.onFailure((error) => {
   console.error(error);
   process.exit(1);
 });
-tap.bind(LINK, 'mac', Uint8Array.of(2, 0, 0, 0, 0, other));
-tap.bind(LINK, 'ip4', Uint8Array.of(172, 31, 0, other));
+if (network !== 'switch') tap.setMode({ layer: 3, onDemand: false });
+const social = {
+  remote: Uint8Array.of(172, 31, 0, 9),
+  source: Uint8Array.of(172, 31, 0, other),
+  destination: Uint8Array.of(172, 31, 0, 9),
+};
+tap.bindLink(LINK, {
+  mac: Uint8Array.of(2, 0, 0, 0, 0, other),
+  ip4: Uint8Array.of(172, 31, 0, other),
+  ip6: null,
+  ...(network === 'social' ? { translation: social } : {}),
+});
 let uplink = 0;
 tap.onUplink(() => uplink++);
 

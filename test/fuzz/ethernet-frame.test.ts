@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
+import { AddressTranslation } from '../../tap/dist/address-translation.js';
 import { KIND_IP4, KIND_IP6, KIND_MAC, LINK_ALL, LINK_SELF } from '../../tap/dist/addresses.js';
+import { TAG_NEIGHBOUR } from '../../tap/dist/commands.js';
 import { corpus as tapCorpus } from '../../tap/dist/corpus.js';
 import { Counters, EGRESS_COUNTERS, INGRESS_COUNTERS } from '../../tap/dist/counters.js';
 import { DROP, EgressSwitch } from '../../tap/dist/egress-switch.js';
 import { inspectFrame, newFrameClaims } from '../../tap/dist/frame.js';
 import { IngressSwitch } from '../../tap/dist/ingress-switch.js';
-import { createTable, MAX_LEARNED_PER_LINK } from '../../tap/dist/table-layout.js';
+import { answerNeighbour } from '../../tap/dist/neighbour-responder.js';
+import { createTable, MAX_LEARNED_PER_LINK, setLayer } from '../../tap/dist/table-layout.js';
 import { TableReader } from '../../tap/dist/table-reader.js';
 import { corpus } from './corpus.ts';
 import { nearlyBytes } from './mutate.ts';
@@ -26,12 +29,13 @@ const BINDINGS = [
 
 let ingress: IngressSwitch;
 let egress: EgressSwitch;
+let memory: SharedArrayBuffer;
 let table: TableReader;
 let counters: Counters<(typeof INGRESS_COUNTERS)[number]>;
 let egressCounters: Counters<(typeof EGRESS_COUNTERS)[number]>;
 
 beforeEach(() => {
-  const memory = createTable();
+  memory = createTable();
   counters = new Counters(INGRESS_COUNTERS);
   egressCounters = new Counters(EGRESS_COUNTERS);
   ingress = new IngressSwitch(memory, counters);
@@ -107,15 +111,72 @@ test('claims that are found stand inside the frame', () => {
   );
 });
 
-test('whatever applications send goes to the link that owns its destination, to all, or is counted as dropped', () => {
-  const known = [PEER, OTHER, LINK_ALL];
+test.each([2, 3] as const)(
+  'whatever applications send goes to a link, to all, to be answered, or is counted as dropped, in layer %i',
+  (layer) => {
+    const known = layer === 2 ? [PEER, OTHER, LINK_ALL] : [PEER, OTHER, TAG_NEIGHBOUR];
+    setLayer(memory, layer);
+    fc.assert(
+      fc.property(frame, (bytes) => {
+        const before = EGRESS_COUNTERS.reduce((sum, name) => sum + egressCounters.get(name), 0);
+        const link = egress.route(bytes, 0, bytes.length, 0);
+        const after = EGRESS_COUNTERS.reduce((sum, name) => sum + egressCounters.get(name), 0);
+        if (link === DROP) expect(after).toBe(before + 1);
+        else expect(known).toContain(link);
+      }),
+      { numRuns: 5_000 },
+    );
+  },
+);
+
+test('in layer 3, whatever a peer sends is admitted with its own addresses or counted as dropped', () => {
+  setLayer(memory, 3);
   fc.assert(
     fc.property(frame, (bytes) => {
-      const before = EGRESS_COUNTERS.reduce((sum, name) => sum + egressCounters.get(name), 0);
-      const link = egress.route(bytes, 0, bytes.length, 0);
-      const after = EGRESS_COUNTERS.reduce((sum, name) => sum + egressCounters.get(name), 0);
-      if (link === DROP) expect(after).toBe(before + 1);
-      else expect(known).toContain(link);
+      const before = drops();
+      const admitted = admit(bytes);
+      expect(drops()).toBe(before + (admitted ? 0 : 1));
+      if (admitted) expect([...bytes.subarray(6, 12)]).toEqual([2, 0, 0, 0, 0, 10]);
+    }),
+    { numRuns: 5_000 },
+  );
+  expect(counters.get('learned_macs')).toBe(0);
+});
+
+/** A buffer of other bytes with the frame in its middle, and a virtio header of either kind before it. */
+function surrounded(bytes: Uint8Array, flags: number): Uint8Array {
+  const data = new Uint8Array(bytes.length + 40).fill(0x45);
+  data.set(bytes, 20);
+  data[10] = flags;
+  return data;
+}
+
+test('whatever a peer sends, translation changes nothing but the frame, and nothing at all when it refuses', () => {
+  const translation = new AddressTranslation({
+    remote: Uint8Array.of(172, 31, 0, 10),
+    source: Uint8Array.of(172, 31, 9, 9),
+    destination: Uint8Array.of(172, 31, 0, 1),
+  });
+  fc.assert(
+    fc.property(frame, fc.constantFrom(0, 1), (bytes, flags) => {
+      const data = surrounded(bytes, flags);
+      const before = data.slice();
+      const isAllowed = translation.apply(data, 20, bytes.length);
+      if (!isAllowed) expect(data).toEqual(before);
+      expect(data.subarray(0, 20)).toEqual(before.subarray(0, 20));
+      expect(data.subarray(20 + bytes.length)).toEqual(before.subarray(20 + bytes.length));
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+test('whatever applications send, an answer to it is a sound frame', () => {
+  const mac = Uint8Array.of(2, 0, 0, 0, 0, 10);
+  const claims = newFrameClaims();
+  fc.assert(
+    fc.property(frame, (bytes) => {
+      const answer = answerNeighbour(surrounded(bytes, 0), 20, bytes.length, () => mac);
+      if (answer !== null) expect(inspectFrame(answer, 0, answer.length, claims)).toBe(true);
     }),
     { numRuns: 5_000 },
   );

@@ -31,11 +31,12 @@ export {
   setNonBlocking,
   writeFrom,
 } from './file.ts';
+export { hotClock } from './hot-clock.ts';
 export { type HotMemory, hotMemory } from './hot-memory.ts';
 export { assertInterfaceName } from './ifreq.ts';
 export { IoVector } from './io-vector.ts';
 export { addressOf, stableBytes } from './memory.ts';
-export { addIp4, broadcastAddress, deleteIp4 } from './net-address.ts';
+export { addIp4, addIp6, broadcastAddress, deleteIp4, deleteIp6 } from './net-address.ts';
 export { interfaceIndex, setGsoMaxSize, setMac, setMtu, setUp } from './net-device.ts';
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts';
 export {
@@ -46,6 +47,7 @@ export {
   type SocketFamily,
   sameSockaddr,
 } from './sockaddr.ts';
+export { type SocketPair, socketPair } from './socket-pair.ts';
 export {
   IFF_MULTI_QUEUE,
   IFF_VNET_HDR,

@@ -105,6 +105,13 @@ export const cMunmap: (address: number, length: number) => number = libc.func('m
   'size_t',
 ]);
 
+export const cClockGettime: (clock: number, address: number) => number = libc.func('clock_gettime', 'int', [
+  'int',
+  'uintptr_t',
+]);
+export const cSocketpair: (family: number, type: number, protocol: number, address: number) => number =
+  libc.func('socketpair', 'int', ['int', 'int', 'int', 'uintptr_t']);
+
 /** errno of this thread's last failed call. */
 export const lastErrno: () => number = () => koffi.errno();
 
