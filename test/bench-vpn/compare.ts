@@ -1,4 +1,4 @@
-import { describeError } from '@kith/base';
+import { ConfigError, describeError } from '@kith/base';
 import { Ejabberd, execute, type Lab, Wire } from '../lab/index.ts';
 import { type Measured, measure } from './measure.ts';
 import type { BenchOptions } from './options.mjs';
@@ -10,10 +10,23 @@ import { type Course, tcp } from './workload.ts';
 
 export type Say = (text: string) => void;
 
-/** Two empty hosts on the lab's switch. */
-export async function makeStage(lab: Lab): Promise<Stage> {
+/**
+ * Two empty hosts on the lab's switch.
+ * @param congestionControl of both; set for the namespace, so that no socket begins with the machine's own: a socket that began with
+ *   BBR is paced by timers for good, whatever it is told later
+ */
+export async function makeStage(lab: Lab, congestionControl: string): Promise<Stage> {
   const client = await lab.host('alice');
   const server = await lab.host('bob');
+  for (const host of [client, server]) {
+    const setting = `net.ipv4.tcp_congestion_control=${congestionControl}`;
+    const { code, stderr } = await host.exec('sysctl', ['-q', '-w', setting]);
+    if (code !== 0) {
+      throw new ConfigError('TCP_UNKNOWN', `this kernel has no TCP ${congestionControl}: ${stderr.trim()}`, {
+        field: '--tcp',
+      });
+    }
+  }
   let hub: Promise<Ejabberd> | undefined;
   return {
     lab,
@@ -38,13 +51,13 @@ async function startHub(lab: Lab, users: readonly string[]): Promise<Ejabberd> {
 
 /** Every system in turn, round by round, on the same two hosts and the same link. */
 export async function compare(lab: Lab, options: BenchOptions, say: Say): Promise<Results> {
-  const stage = await makeStage(lab);
+  const stage = await makeStage(lab, options.tcp);
   return inTurns(stage, options, say, (course) => measure(course, options.seconds));
 }
 
 /** The same with one TCP stream over a wire that loses and delays. */
 export async function compareOverWire(lab: Lab, options: BenchOptions, say: Say): Promise<Results> {
-  const stage = await makeStage(lab);
+  const stage = await makeStage(lab, options.tcp);
   const direction = { delayMs: options.delayMs / 2, loss: options.loss };
   const wire = await Wire.insert(lab, stage.server, {
     ...{ toHost: direction, fromHost: direction, seed: options.seed },

@@ -1,6 +1,5 @@
 // The privileged part of `npm run bench`; scripts/bench.mjs does the set-up and starts it:  node main.js DIRECTORY [OPTION …]
 // What is to be kept is written into DIRECTORY; scripts/bench.mjs puts it where it was asked for, with its own rights.
-import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -35,11 +34,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 /** Load average above which somebody else is using the machine. Set-up and build, just before, leave less behind. */
 const BUSY = 1;
 
-/** What TCP does about loss, on which every figure behind a lossy wire hangs. New namespaces take it from the machine. */
-function congestionControl(): string {
-  return readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
-}
-
 function report(options: BenchOptions, results: Results): string {
   const systems = results.systems();
   const problems = systems.flatMap(({ name, problems }) =>
@@ -47,7 +41,7 @@ function report(options: BenchOptions, results: Results): string {
   );
   const { rounds, seconds } = options;
   return [
-    `\n${describeMachine(thisMachine())}; ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${seconds} s each, TCP ${congestionControl()}; median (least–greatest)\n`,
+    `\n${describeMachine(thisMachine())}; ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${seconds} s each, TCP ${options.tcp}; median (least–greatest)\n`,
     figureTables(systems),
     ratioTable(systems).replace(/^(?=.)/, '\n'),
     ...(problems.length === 0 ? [] : ['\nWhat did not work:', ...problems]),

@@ -26,6 +26,7 @@ export const SYSTEM_NAMES = /** @type {const} */ ([
  * @property {number} loss share of frames that the lossy wire loses, 0 to 1
  * @property {number} delayMs round trip that the lossy wire adds
  * @property {number} seed
+ * @property {string} tcp congestion control of both hosts
  * @property {string | undefined} json
  * @property {string | undefined} svg
  */
@@ -42,6 +43,8 @@ export const HELP = `npm run bench [-- OPTION …]
   --loss PERCENT  what the lossy wire loses, each way (1)
   --delay MS      the round trip that the lossy wire adds (50)
   --seed N        of the lossy wire's dice (1)
+  --tcp NAME      congestion control of the hosts (cubic, as Linux and Debian have it; with --lossy bbr, since cubic
+                  would show little but the loss)
 `;
 
 /** A command line that cannot be. */
@@ -69,6 +72,7 @@ export function parseOptions(args) {
     loss: number('--loss', values.loss ?? '1', 0, 100, false) / 100,
     delayMs: number('--delay', values.delay ?? '50', 0, 10_000, false),
     seed: number('--seed', values.seed ?? '1', 0, 2 ** 31, true),
+    tcp: congestionControl(values.tcp ?? (lossy ? 'bbr' : 'cubic')),
     json: values.json,
     svg: values.svg,
   };
@@ -90,12 +94,19 @@ function readArguments(args) {
         loss: { type: 'string' },
         delay: { type: 'string' },
         seed: { type: 'string' },
+        tcp: { type: 'string' },
         help: { type: 'boolean' },
       },
     }).values;
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** @param {string} name */
+function congestionControl(name) {
+  if (/^[a-z0-9_]{1,15}$/.test(name)) return name;
+  throw new UsageError(`--tcp ${name}: expected a congestion control such as cubic or bbr`);
 }
 
 /** @param {string} text */

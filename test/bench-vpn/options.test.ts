@@ -2,8 +2,14 @@ import { expect, test } from 'vitest';
 import { parseOptions, SYSTEM_NAMES, UsageError } from './options.mjs';
 
 test('without options every system takes part, three rounds of five seconds', () => {
-  expect(parseOptions([])).toMatchObject({ rounds: 3, seconds: 5, only: SYSTEM_NAMES, all: true });
-  expect(parseOptions(['--lossy'])).toMatchObject({ seconds: 20, loss: 0.01, delayMs: 50 });
+  expect(parseOptions([])).toMatchObject({
+    rounds: 3,
+    seconds: 5,
+    only: SYSTEM_NAMES,
+    all: true,
+    tcp: 'cubic',
+  });
+  expect(parseOptions(['--lossy'])).toMatchObject({ seconds: 20, loss: 0.01, delayMs: 50, tcp: 'bbr' });
 });
 
 test('takes options apart', () => {
@@ -24,6 +30,7 @@ test.each([
   ['--rounds', 'two'],
   ['--seconds', '1.5'],
   ['--loss', ''],
+  ['--tcp', 'cubic; reboot'],
   ['--fast'],
   ['stray'],
   ['--lossy', '--profile'],

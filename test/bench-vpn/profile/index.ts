@@ -27,7 +27,7 @@ export async function profileKith(
       ? 'Profiling with perf'
       : 'Profiling with V8 alone: perf (Debian package linux-perf) is not installed',
   );
-  const plain = await makeStage(lab);
+  const plain = await makeStage(lab, options.tcp);
   const profiles = await lab.directory('profiles');
   // V8 writes as whoever the process is then, and the controller is nobody.
   await execute('chmod', ['1777', profiles]);
