@@ -12,6 +12,8 @@ const PEER_MAC = Uint8Array.of(2, 0, 0, 0, 0, 2);
 const OTHER_MAC = Uint8Array.of(2, 0, 0, 0, 0, 3);
 const SELF_IP = Uint8Array.of(172, 31, 0, 1);
 const PEER_IP = Uint8Array.of(172, 31, 0, 2);
+const SELF_IP6 = Uint8Array.from([0xfd, ...Array(14).fill(0), 1]);
+const PEER_IP6 = Uint8Array.from([0xfd, ...Array(14).fill(0), 2]);
 const PEER = 7;
 const OTHER = 8;
 const UDP_PORT = 4000;
@@ -50,12 +52,16 @@ function deliver(tap, link, frame) {
   return tap.deliver(link, Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, ...frame]), 0, 8 + frame.length);
 }
 
-/** Answers ARP requests and pings to PEER_IP as a host behind link PEER would. @param {Tap} tap @param {number[]} tags links that ARP and ICMP went to */
-function playPeer(tap, tags) {
+/** Answers ARP requests and pings to PEER_IP as a host behind link PEER would. @param {Tap} tap @param {number[]} tags links that ARP and ICMP went to @param {() => boolean} hearsArp */
+function playPeer(tap, tags, hearsArp = () => true) {
   tap.onUplink((link, data, offset, length) => {
     const frame = data.slice(offset + VIRTIO_HEADER_BYTES, offset + length);
     const type = ((frame[12] ?? 0) << 8) | (frame[13] ?? 0);
-    if (type === 0x0806 && frame.subarray(38, 42).every((byte, index) => byte === PEER_IP[index])) {
+    if (
+      type === 0x0806 &&
+      hearsArp() &&
+      frame.subarray(38, 42).every((byte, index) => byte === PEER_IP[index])
+    ) {
       tags.push(link);
       const reply = Uint8Array.from([...SELF_MAC, ...PEER_MAC, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
       const arp = Uint8Array.from([...reply, ...PEER_MAC, ...PEER_IP, ...SELF_MAC, ...SELF_IP]);
@@ -104,6 +110,74 @@ const scenarios = {
       counters,
       isGone: !run('ip', 'link').includes('kith0'),
     });
+  },
+
+  async member() {
+    const tap = await Tap.open(OPTIONS);
+    tap.setMode({ layer: 3, onDemand: true });
+    /** @type {number[]} */
+    const tags = [];
+    playPeer(tap, tags);
+    /** @type {string[]} */
+    const wanted = [];
+    tap.onWanted((uid) => wanted.push(uid));
+    tap.setMember({ uid: 'peer', mac: PEER_MAC, ip4: PEER_IP, ip6: PEER_IP6 });
+    while (tap.owner('mac', PEER_MAC) === undefined) await pause(1);
+    await tap.setAddress6({ address: SELF_IP6, prefixLength: 64 });
+    // Three pings within 0.4 s; the link comes up when they wait.
+    const pings = pinged('-c', '3', '-i', '0.2', '-W', '3', '172.31.0.2');
+    while (tap.counters().held_frames !== 3) await pause(5);
+    const heldAt = performance.now();
+    const before = { tags: [...tags], wanted: [...wanted] };
+    tap.bindLink(PEER, { mac: PEER_MAC, ip4: PEER_IP, ip6: PEER_IP6 });
+    const isAnswered = await pings;
+    const answeredAfterMs = performance.now() - heldAt;
+    // Who answers for the IPv6 address is seen in the kernel's neighbour table.
+    await pinged('-6', '-c', '1', '-W', '1', 'fd00::2');
+    const neighbour6 = run('ip', '-6', 'neigh', 'show', 'fd00::2', 'dev', 'kith0').trim();
+    tap.unbindLink(PEER);
+    // The ingress worker may not have come to it yet.
+    while (tap.owner('mac', PEER_MAC) === PEER) await pause(1);
+    const isLost = !(await pinged('-c', '1', '-W', '1', '172.31.0.2'));
+    const counters = tap.counters();
+    tap.removeMember('peer');
+    run('ip', 'neigh', 'flush', 'dev', 'kith0');
+    const isUnknown = !(await pinged('-c', '1', '-W', '1', '172.31.0.2'));
+    report({
+      before,
+      isAnswered,
+      answeredAfterMs,
+      neighbour6,
+      isLost,
+      isUnknown,
+      counters,
+      later: tap.counters(),
+      links: tags,
+    });
+    await tap.close();
+  },
+
+  async announced() {
+    const tap = await Tap.open(OPTIONS);
+    /** @type {number[]} */
+    const tags = [];
+    // The kernel's first ARP request is lost, as it is when there is no link yet.
+    let isUp = false;
+    let requests = 0;
+    playPeer(tap, tags, () => {
+      requests++;
+      return isUp;
+    });
+    const started = performance.now();
+    const ping = pinged('-c', '1', '-W', '5', '172.31.0.2');
+    while (requests === 0) await pause(1);
+    const askedAfterMs = performance.now() - started;
+    const boundAt = performance.now();
+    isUp = true;
+    tap.bindLink(PEER, { mac: PEER_MAC, ip4: PEER_IP, ip6: null });
+    const isAnswered = await ping;
+    report({ isAnswered, askedAfterMs, answeredAfterMs: performance.now() - boundAt, unicasts: tags });
+    await tap.close();
   },
 
   async spoof() {
@@ -241,6 +315,31 @@ const scenarios = {
       isAnswered,
       owners,
     });
+  },
+
+  async address6() {
+    const tap = await Tap.open(OPTIONS);
+    /** @returns {string[]} Global addresses, with a mark while the kernel does not use them. */
+    const addresses = () => {
+      const text = run('ip', '-o', '-6', 'addr', 'show', 'dev', 'kith0', 'scope', 'global');
+      return [...text.matchAll(/inet6 (\S+)(?:.*( tentative))?/g)].map(([, ip, mark = '']) => ip + mark);
+    };
+    const seen = [];
+    await tap.setAddress6({ address: PEER_IP6, prefixLength: 48 });
+    seen.push(addresses());
+    await tap.setAddress6({ address: SELF_IP6, prefixLength: 64 });
+    seen.push(addresses());
+    // Bound by the ingress worker, which may not have come to it yet.
+    while (tap.owner('ip6', SELF_IP6) === undefined) await pause(1);
+    const owners = [tap.owner('ip6', SELF_IP6), tap.owner('ip6', PEER_IP6) ?? null];
+    run('ip', '-6', 'addr', 'del', 'fd00::1/64', 'dev', 'kith0');
+    await tap.setAddress6(null);
+    seen.push(addresses());
+    run('sysctl', '-qw', 'net.ipv6.conf.kith0.disable_ipv6=1');
+    const code = await tap.setAddress6({ address: SELF_IP6, prefixLength: 64 }).then(() => 'set', codeOf);
+    const wrong = await tap.setAddress6({ address: SELF_IP, prefixLength: 64 }).then(() => 'set', codeOf);
+    await tap.close();
+    report({ seen, owners, code, wrong });
   },
 
   async overload() {

@@ -66,6 +66,30 @@ test('a host behind a link is found by ARP and pinged through both workers, at f
   });
 });
 
+test('in layer 3, ARP and neighbour discovery are answered here, and what is sent to a member waits for its link', async () => {
+  expect(await play('member')).toMatchObject({
+    before: { tags: [], wanted: ['peer'] },
+    isAnswered: true,
+    // Nothing had to be sent again: an echo request is not.
+    answeredAfterMs: expect.toSatisfy((ms: number) => ms < 1000),
+    neighbour6: expect.stringMatching(/lladdr 02:00:00:00:00:02/),
+    isLost: true,
+    isUnknown: true,
+    counters: { members: 1, held_frames: 1, neighbour_answers: atLeast(2), dropped_spoofed_ip: 0 },
+    later: { members: 0, held_frames: 0, dropped_held_removed: 1, dropped_unanswered: atLeast(1) },
+    links: [PEER, PEER, PEER],
+  });
+});
+
+test('a link that comes up is told to a kernel that waits for an ARP reply', async () => {
+  expect(await play('announced')).toMatchObject({
+    isAnswered: true,
+    // The kernel would have asked again a second after its first request.
+    answeredAfterMs: expect.toSatisfy((ms: number) => ms < 900),
+    unicasts: [PEER],
+  });
+});
+
 test('frames with stolen addresses never reach an application; bindings take effect in order', async () => {
   expect(await play('spoof')).toMatchObject({
     texts: ['nobody owns it yet', 'owner', 'the end'],
@@ -128,6 +152,15 @@ test('the address can be replaced while the device runs', async () => {
     addresses: ['172.31.0.1/24'],
     isAnswered: true,
     owners: [SELF, null],
+  });
+});
+
+test('an IPv6 address is usable at once, can be replaced and taken away, and a device without IPv6 says so', async () => {
+  expect(await play('address6')).toEqual({
+    seen: [['fd00::2/48'], ['fd00::1/64'], []],
+    owners: [SELF, null],
+    code: 'EACCES',
+    wrong: 'TAP_ADDRESS',
   });
 });
 

@@ -45,6 +45,13 @@ test.each([
   ['set_local_ip', { ip4: '172.31.0.1', ip4_mask: 24, switchmode: 1 }],
   ['set_logging', { logging: 2 }],
   ['set_switchmode', { switchmode: 1 }],
+  ['set_network_mode', { layer: 2, on_demand: false }],
+  ['set_translation', { translate: 0 }],
+  ['set_trimpolicy', { trim_enabled: 1 }],
+  ['set_network_ignore_list', { network_ignore_list: [] }],
+  ['set_member', { uid: UID, ip4: '172.31.0.50', ip6: null }],
+  ['set_remote_ip', { uid: UID, ip4: '172.31.0.51', ip6: '' }],
+  ['remove_member', { uid: UID }],
   ['trim_link', { uid: UID }],
 ])('%s %j is acknowledged when it has an id, and only then', async (m, parameters) => {
   expect(await a.call(m, parameters)).toMatchObject({ type: 'ok', m });
@@ -57,7 +64,7 @@ test.each([
 
 test('a datagram of a type that is not served is refused', async () => {
   const before = a.received.length;
-  a.send(a.seal(Buffer.from('{"m":"set_logging","id":1,"logging":0}'), 2));
+  a.send(a.seal(Buffer.from('{"m":"set_logging","id":1,"logging":0}'), 5));
   const reply = await a.until((given) => a.received.indexOf(given) >= before);
   expect(reply).toMatchObject({ type: 'error', code: 'API_TYPE' });
 });
@@ -83,12 +90,19 @@ test.each([
   ['set_local_ip', { ip4: '172.31.0' }, 'ip4'],
   ['set_local_ip', { ip4: '172.31.0.1', ip4_mask: 33 }, 'ip4_mask'],
   ['set_local_ip', { uid: UID }, 'uid'],
-  ['set_remote_ip', { uid: UID, ip4: '172.31.0.2' }, 'uid'],
+  ['set_remote_ip', { uid: UID, ip4: '172.31.2' }, 'ip4'],
+  ['set_member', { uid: UID, ip6: 'fd00::1::' }, 'ip6'],
+  ['remove_member', { uid: 'x' }, 'uid'],
+  ['set_network_mode', { layer: 1, on_demand: true }, 'layer'],
+  ['create_link', { uid: UID, translation: { remote_ip4: '1.2.3' } }, 'translation.remote_ip4'],
   ['trim_link', { uid: 'x' }, 'uid'],
   ['get_state', { uid: 'x' }, 'uid'],
   ['get_state', { stats: 'yes' }, 'stats'],
   ['set_logging', { logging: 9 }, 'logging'],
-  ['set_switchmode', { switchmode: 0 }, 'switchmode'],
+  ['set_switchmode', { switchmode: 'on' }, 'switchmode'],
+  ['send_msg', { uid: UID, data: 'to a node without a link' }, 'uid'],
+  ['local_state', { uid: UID, data: 'what only tincan says' }, 'm'],
+  ['register_svc', { username: 'u@h', password: 'p', host: 'h' }, 'm'],
   ['echo_request', { msg: {} }, 'msg'],
   ['no_such_method', {}, 'm'],
 ])('%s %j is answered with an error that names %s', async (m, parameters, field) => {
@@ -200,6 +214,20 @@ test('two tincans are linked by hand in two steps, and simultaneous starts in a 
   expect((await a.counters()).links_opened).toBe(attempt);
 });
 
+test("a message for the peer's controller goes through the link, acknowledged and with its sender's UID", async () => {
+  const [mine, theirs] = [(await localState(a))._uid, (await localState(b))._uid];
+  expect(await a.call('con_ack', { uid: theirs, data: '{"con_type":"chord"}' })).toMatchObject({
+    type: 'ok',
+    m: 'con_ack',
+  });
+  expect(await b.until((reply) => reply.type === 'peer_message')).toEqual({
+    type: 'peer_message',
+    uid: mine,
+    m: 'con_ack',
+    data: '{"con_type":"chord"}',
+  });
+});
+
 test('get_state names the peer with what was measured, and trim_link ends the link on both ends', async () => {
   const { _uid } = await localState(b);
   const before = a.received.length;
@@ -221,3 +249,69 @@ test('get_state names the peer with what was measured, and trim_link ends the li
     reply.type === 'con_stat' && reply.data === 'offline' && reply.attempt === attempt;
   await Promise.all([a.until(isEnd), b.until(isEnd)]);
 });
+
+test('a frame for a member without a link waits: link_wanted tells the controller, and the first ping gets through', async () => {
+  const states = { a: await localState(a), b: await localState(b) };
+  attempt++;
+  expect(await a.call('set_network_mode', { layer: 2, on_demand: true })).toMatchObject({ type: 'ok' });
+  expect(await a.call('set_member', { uid: states.b._uid, ip4: '172.31.0.2' })).toMatchObject({ type: 'ok' });
+  const pinging = ping(a.host, '172.31.0.2', { count: 1, intervalMs: 100, patienceMs: 9_000 });
+  expect(await a.until((reply) => reply.type === 'link_wanted')).toEqual({
+    type: 'link_wanted',
+    uid: states.b._uid,
+  });
+  await joinByHand(states.a, states.b);
+  expect((await pinging).received).toBe(1);
+  const { held_frames } = await a.counters();
+  expect(held_frames).toBe(0);
+  expect(await a.call('trim_link', { uid: states.b._uid })).toMatchObject({ type: 'ok' });
+  expect(await a.call('remove_member', { uid: states.b._uid })).toMatchObject({ type: 'ok' });
+  expect(await a.call('set_network_mode', { layer: 2, on_demand: false })).toMatchObject({ type: 'ok' });
+});
+
+test('with translation two nodes of one address see each other at addresses of their own choice', async () => {
+  for (const end of [a, b]) {
+    expect(await end.call('set_local_ip', { ip4: '172.31.9.100', ip4_mask: 24 })).toMatchObject({
+      type: 'ok',
+    });
+  }
+  const states = { a: await localState(a), b: await localState(b) };
+  attempt++;
+  const views = { remote_ip4: '172.31.9.100', local_ip4: '172.31.9.100' };
+  await joinByHand(states.a, states.b, {
+    a: { ...views, mapped_ip4: '172.31.9.101' },
+    b: { ...views, mapped_ip4: '172.31.9.150' },
+  });
+  const patience = { count: 3, intervalMs: 100, patienceMs: 5_000 };
+  expect((await ping(a.host, '172.31.9.101', patience)).received).toBeGreaterThan(0);
+  expect((await ping(b.host, '172.31.9.150', patience)).received).toBeGreaterThan(0);
+});
+
+/** Links the two in one step each: the candidates of both are gathered first. */
+async function joinByHand(
+  stateA: LocalState,
+  stateB: LocalState,
+  translation?: { a: object; b: object },
+): Promise<void> {
+  const sides = [
+    { end: a, peer: stateB._uid, more: translation === undefined ? {} : { translation: translation.a } },
+    { end: b, peer: stateA._uid, more: translation === undefined ? {} : { translation: translation.b } },
+  ];
+  const offers = await Promise.all(
+    sides.map(async ({ end, peer, more }) => {
+      expect(await end.call('create_link', { uid: peer, attempt, ...more })).toMatchObject({ type: 'ok' });
+      const isMine = (reply: ApiReply): reply is ConResp =>
+        reply.type === 'con_resp' && reply.attempt === attempt && reply.complete;
+      return (await end.until(isMine)).data;
+    }),
+  );
+  await Promise.all(
+    sides.map(async ({ end, peer, more }, index) => {
+      const [fpr = '', ...cas] = (offers[1 - index] ?? '').split(' ');
+      await end.call('create_link', { uid: peer, fpr, cas: cas.join(' '), attempt, ...more });
+      const isOnline = (reply: ApiReply) =>
+        reply.type === 'con_stat' && reply.attempt === attempt && reply.data === 'online';
+      await end.until(isOnline);
+    }),
+  );
+}

@@ -1,7 +1,15 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createLogger, PeerError } from '@kith/base';
-import { type ApiCall, ApiEnvelope, type ApiReply, parseApiCall, parseApiReply } from '@kith/protocol';
+import {
+  type ApiCall,
+  ApiEnvelope,
+  type ApiReply,
+  parseApiCall,
+  parseApiReply,
+  readApiPacket,
+  readIcc,
+} from '@kith/protocol';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ApiServer } from '../../tincan/dist/api-server.js';
@@ -50,7 +58,10 @@ describe('a server on a real socket', () => {
       handled.push(call);
       return [{ type: 'ok', m: call.m, ...(call.id === undefined ? {} : { id: call.id }) }];
     };
-    server = await ApiServer.listen(0, SECRET, handle, createLogger('fuzz', 'silent'));
+    server = await ApiServer.listen(
+      { port: 0, secret: SECRET, auth: 'secret', log: createLogger('fuzz', 'silent') },
+      { call: handle, packet: readApiPacket, icc: readIcc },
+    );
     envelope = new ApiEnvelope(SECRET, 'call', 0n);
     client = createSocket('udp4');
     client.on('message', (datagram) => {
@@ -143,6 +154,77 @@ describe('a server on a real socket', () => {
         }
       }),
       { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('a server that is open to all', () => {
+  let server: ApiServer;
+  let client: Socket;
+  let answers = 0;
+  let taken = 0;
+  let arrived: () => void = () => undefined;
+
+  beforeAll(async () => {
+    const take = (read: () => unknown): void => {
+      read();
+      taken++;
+    };
+    server = await ApiServer.listen(
+      { port: 0, secret: SECRET, auth: 'none', log: createLogger('fuzz', 'silent') },
+      {
+        call: async (call) => [{ type: 'ok', m: call.m, id: 'done' }],
+        packet: (payload) => take(() => readApiPacket(payload)),
+        icc: (type, payload) => take(() => readIcc(type, payload)),
+      },
+    );
+    client = createSocket('udp4');
+    client.on('message', (datagram) => {
+      const { type } = JSON.parse(datagram.subarray(2).toString('utf8'));
+      expect(['ok', 'error']).toContain(type);
+      answers++;
+      arrived();
+    });
+    client.bind(0, '127.0.0.1');
+    await once(client, 'listening');
+  });
+
+  afterAll(async () => {
+    client.close();
+    await server.close();
+  });
+
+  const header = fc.constantFrom([2, 1], [2, 2], [3, 1], [3, 2], [3, 3], [3, 4], [2, 0], [3, 255]);
+  const icc = Buffer.concat([
+    Buffer.alloc(20),
+    Buffer.alloc(20, 7),
+    Buffer.from('0069706f70030000000000000000', 'hex'),
+    Buffer.from('{"msg_type":"advertise"}'),
+  ]);
+  const calls = corpus('api-call').map(({ data }) => data);
+  const body = fc.oneof(
+    fc.constantFrom(...calls, icc).chain((data) => nearlyBytes(data)),
+    fc.uint8Array({ maxLength: 120 }),
+  );
+
+  test("whatever comes in IPOP's forms is answered once or taken without an answer, as its type wants", async () => {
+    await fc.assert(
+      fc.asyncProperty(header, body, async ([version = 0, type = 0], bytes) => {
+        const before = answers + taken;
+        const { api_packets, api_calls } = server.counters;
+        client.send(Buffer.from([version, type, ...bytes]), server.port, '127.0.0.1');
+        // Types 2 to 4 that are sound have no answer; the call behind them shows that they were read.
+        client.send(Buffer.from('\x02\x01{"m":"get_state"}', 'latin1'), server.port, '127.0.0.1');
+        while (answers + taken < before + 2) {
+          await new Promise<void>((resolve) => {
+            arrived = resolve;
+          });
+        }
+        expect(answers + taken).toBe(before + 2);
+        const read = server.counters.api_packets - api_packets + server.counters.api_calls - api_calls;
+        expect(read).toBe(2);
+      }),
+      { numRuns: 1_000 },
     );
   });
 });

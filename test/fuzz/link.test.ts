@@ -6,6 +6,7 @@ import {
   decodeControl,
   encodeControl,
   fingerprintOf,
+  type RelayMessage,
   uidOfFingerprint,
 } from '@kith/protocol';
 import fc from 'fast-check';
@@ -110,20 +111,22 @@ class Bench {
   readonly link: Link;
   readonly session: InstanceType<typeof FakeSession>;
   readonly closed: string[] = [];
+  readonly relayed: RelayMessage[] = [];
   onlines = 0;
   chunks = 0;
 
   constructor(slot: number, direct?: DirectNode) {
     this.link = new Link(
       slot,
-      { identity: IDENTITY, ip4: '172.31.0.1', ip6: null, direct },
-      { uid: UID, attempt: 1, encrypted: true, security: undefined, iceServers: [] },
+      { identity: IDENTITY, ip4: '172.31.0.1', ip6: null, direct, isExcluded: () => false },
+      { uid: UID, attempt: 1, encrypted: true, security: undefined, translation: undefined, iceServers: [] },
       undefined,
       createLogger('fuzz', 'silent'),
       {
         candidates: () => undefined,
         online: () => void this.onlines++,
         closed: (_, reason) => void this.closed.push(reason),
+        relayed: (_, message) => void this.relayed.push(message),
         chunk: () => void this.chunks++,
       },
       performance.now(),

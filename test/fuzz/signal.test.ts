@@ -13,6 +13,7 @@ import { Admission } from '../../controller/dist/admission.js';
 import { KnownNodes } from '../../controller/dist/known-nodes.js';
 import { Membership } from '../../controller/dist/membership.js';
 import { type PeerAction, PeerMachine } from '../../controller/dist/peer-machine.js';
+import { Trust } from '../../controller/dist/trust.js';
 import { corpus } from './corpus.ts';
 import { nearlyValid } from './mutate.ts';
 
@@ -29,22 +30,30 @@ const VALID: Signal = {
 
 let known: KnownNodes;
 let admission: Admission;
+let trust: Trust;
+/** A second passes before each signal, so that none meets a limit of the rate. */
+let now = 0;
+const judge = (by: Admission, from: string, type: string, data: string) => {
+  now += 1_000;
+  return by.judge(from, type, data, now);
+};
 
 beforeEach(() => {
   const membership = new Membership('alice@vpn.test', undefined);
   membership.update({ jid: 'bob@vpn.test', groups: [], subscription: 'both' });
   known = new KnownNodes('/dev/null/none', createLogger('fuzz', 'silent'));
-  admission = new Admission(membership, known);
+  trust = new Trust('first-use', known, 'alice@vpn.test');
+  admission = new Admission(membership, trust);
 });
 
 test.each(corpus('signal'))('$name', ({ data, good }) => {
   const text = data.toString('utf8');
-  const verdict = admission.judge(MEMBER, 'con_req', text);
+  const verdict = judge(admission, MEMBER, 'con_req', text);
   expect(verdict.refused).toBe(good ? undefined : 'bad-request');
   expect(admission.counters.refused_malformed).toBe(good ? 0 : 1);
   if (!good) expect(() => decodeSignal(text)).toThrow(PeerError);
   // A stranger gets the same answer to anything, and leaves no trace.
-  expect(admission.judge(STRANGER, 'con_req', text)).toEqual({
+  expect(judge(admission, STRANGER, 'con_req', text)).toEqual({
     refused: 'service-unavailable',
     detail: undefined,
   });
@@ -66,22 +75,23 @@ test('whatever a member sends is either a signal or refused as malformed, and a 
   fc.assert(
     fc.property(fc.constantFrom('con_req', 'con_resp', 'get_state', ''), text, (type, data) => {
       const before = { ...admission.counters };
-      const verdict = admission.judge(MEMBER, type, data);
+      const verdict = judge(admission, MEMBER, type, data);
       if (verdict.refused === undefined) expect(verdict.signal.uid).toBe(UID);
       else expect(admission.counters.refused_malformed).toBe(before.refused_malformed + 1);
-      expect(admission.judge(STRANGER, type, data).refused).toBe('service-unavailable');
+      expect(judge(admission, STRANGER, type, data).refused).toBe('service-unavailable');
     }),
     { numRuns: 2_000 },
   );
 });
 
 test('a member cannot speak for the node of another member, whichever came first', () => {
-  expect(admission.judge(MEMBER, 'con_req', encodeSignal(VALID)).refused).toBeUndefined();
+  expect(judge(admission, MEMBER, 'con_req', encodeSignal(VALID)).refused).toBeUndefined();
   const membership = new Membership('alice@vpn.test', undefined);
   membership.update({ jid: 'carol@vpn.test', groups: [], subscription: 'both' });
-  const other = new Admission(membership, known);
-  expect(other.judge(STRANGER, 'con_req', encodeSignal(VALID)).refused).toBe('forbidden');
-  expect(other.judge('carol@vpn.test/kith-00', 'con_req', encodeSignal(VALID)).refused).toBe('bad-request');
+  const other = new Admission(membership, trust);
+  expect(judge(other, STRANGER, 'con_req', encodeSignal(VALID)).refused).toBe('forbidden');
+  expect(judge(other, 'carol@vpn.test/kith-00', 'con_req', encodeSignal(VALID)).refused).toBe('bad-request');
+  expect(trust.proved('bob@vpn.test', UID)).toBe(true);
   expect(known.jidOf(UID)).toBe('bob@vpn.test');
 });
 

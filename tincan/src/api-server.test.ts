@@ -3,20 +3,34 @@ import { once } from 'node:events';
 import { ConfigError, createLogger } from '@kith/base';
 import { ApiEnvelope, type ApiReply, parseApiReply } from '@kith/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ApiServer, type CallHandler } from './api-server.ts';
+import type { ApiAuth } from './api-forms.ts';
+import { type ApiHandlers, ApiServer } from './api-server.ts';
 
 const SECRET = Buffer.alloc(32, 5);
 
 let server: ApiServer;
 let client: Socket;
 let envelope: ApiEnvelope;
-let handle: CallHandler;
+let handle: ApiHandlers['call'];
+const packets: Uint8Array[] = [];
 const received: ApiReply[] = [];
 let arrived: () => void = () => undefined;
 
+function listen(port = 0, auth: ApiAuth = 'secret'): Promise<ApiServer> {
+  return ApiServer.listen(
+    { port, secret: SECRET, auth, log: createLogger('api', 'silent') },
+    {
+      call: (...args) => handle(...args),
+      packet: (payload) => void packets.push(Uint8Array.from(payload)),
+      icc: (type, payload) => void packets.push(Uint8Array.of(type, ...payload)),
+    },
+  );
+}
+
 beforeEach(async () => {
+  packets.length = 0;
   handle = async (call) => [{ type: 'ok', id: call.id ?? '', m: call.m }];
-  server = await ApiServer.listen(0, SECRET, (...args) => handle(...args), createLogger('api', 'silent'));
+  server = await listen();
   envelope = new ApiEnvelope(SECRET, 'call', 0n);
   received.length = 0;
   client = createSocket('udp4');
@@ -88,7 +102,7 @@ test.each([
 });
 
 test('a type that is not served is refused, without a look at what is inside', async () => {
-  call('{"m":"get_state","id":1}', 2);
+  call('{"m":"get_state","id":1}', 5);
   expect((await replies(1))[0]).toMatchObject({ type: 'error', code: 'API_TYPE' });
   expect(server.counters.api_calls).toBe(0);
 });
@@ -131,8 +145,7 @@ test('a reply that exceeds a datagram is dropped and counted, and the next is se
 });
 
 test('a port that is taken is named', async () => {
-  const second = ApiServer.listen(server.port, SECRET, handle, createLogger('api', 'silent'));
-  await expect(second).rejects.toMatchObject({ code: 'API_PORT', field: 'api.port' });
+  await expect(listen(server.port)).rejects.toMatchObject({ code: 'API_PORT', field: 'api.port' });
 });
 
 test('a call that is still at work when the server ends is left without a reply, and nothing throws', async () => {
@@ -145,12 +158,7 @@ test('a call that is still at work when the server ends is left without a reply,
       });
     };
   });
-  const other = await ApiServer.listen(
-    0,
-    SECRET,
-    (...args) => handle(...args),
-    createLogger('api', 'silent'),
-  );
+  const other = await listen();
   const datagram = envelope.seal(1, Buffer.from('{"m":"get_state","id":1}'), process.hrtime.bigint());
   client.send(datagram, other.port, '127.0.0.1');
   await started;
@@ -159,4 +167,50 @@ test('a call that is still at work when the server ends is left without a reply,
   // An unhandled rejection would fail the run.
   await new Promise(setImmediate);
   expect(other.counters.api_errors).toBe(0);
+});
+
+test.each([
+  [2, '127.0.0.1'],
+  [3, '::1'],
+])("an open API is called in IPOP's version %i on %s, and answers likewise", async (version, address) => {
+  const open = await listen(0, 'none');
+  const socket = createSocket(address === '::1' ? 'udp6' : 'udp4');
+  socket.bind(0, address);
+  await once(socket, 'listening');
+  try {
+    socket.send(Buffer.concat([Buffer.of(version, 1), Buffer.from('{"m":"trim_link"}')]), open.port, address);
+    const [datagram] = await once(socket, 'message');
+    expect([...datagram.subarray(0, 2)]).toEqual([version, 1]);
+    expect(JSON.parse(datagram.subarray(2).toString())).toMatchObject({ type: 'error', field: 'uid' });
+    // What has no answer has been done by the time that the call behind it is answered.
+    for (const type of [2, 3, 4]) socket.send(Buffer.of(version, type, 9), open.port, address);
+    socket.send(Buffer.concat([Buffer.of(version, 1), Buffer.from('{"m":"get_state"}')]), open.port, address);
+    await once(socket, 'message');
+    expect(packets).toEqual([Uint8Array.of(9), Uint8Array.of(3, 9), Uint8Array.of(4, 9)]);
+  } finally {
+    socket.close();
+    await open.close();
+  }
+});
+
+test("what a tincan says is not answered when it comes as a call in IPOP's form: two would never stop", async () => {
+  const open = await listen(0, 'none');
+  const heard: string[] = [];
+  const socket = createSocket('udp4', (datagram) => void heard.push(datagram.subarray(2).toString()));
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  try {
+    const say = (text: string) =>
+      socket.send(Buffer.from(`\x02\x01${text}`, 'latin1'), open.port, '127.0.0.1');
+    say('{"type":"con_stat","uid":"x","data":"online"}');
+    say('{"type":"error","error":"m must name the method"}');
+    say('{"m":"get_state"}');
+    await once(socket, 'message');
+    expect(heard).toHaveLength(1);
+    expect(JSON.parse(heard[0] ?? '')).toMatchObject({ type: 'ok' });
+    expect(open.counters).toMatchObject({ api_dropped_replies: 2, api_errors: 0 });
+  } finally {
+    socket.close();
+    await open.close();
+  }
 });

@@ -1,115 +1,146 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { describeError, KithError, type Logger, SystemError } from '@kith/base';
+import type { RemoteInfo } from 'node:dgram';
+import { describeError, KithError, type Logger } from '@kith/base';
 import {
+  API_IS_REPLY,
   API_TYPE_CONTROL,
+  API_TYPE_ICC_CONTROL,
+  API_TYPE_ICC_PACKET,
+  API_TYPE_PACKET,
   type ApiCall,
   ApiCallError,
-  ApiEnvelope,
   type ApiReply,
-  encodeApiReply,
+  ENVELOPE_VERSION,
+  type IccType,
   MAX_API_PAYLOAD,
   parseApiCall,
 } from '@kith/protocol';
+import { type ApiAuth, ApiForms, type Endpoint, encodeReply } from './api-forms.ts';
+import { ApiSockets } from './api-sockets.ts';
 
-export interface Endpoint {
-  address: string;
-  port: number;
+/** What the server hands on. What a handler throws becomes the caller's error reply. */
+export interface ApiHandlers {
+  /** Does what a call asks; the replies go to the caller in order. */
+  call(call: ApiCall, caller: Endpoint): Promise<ApiReply[]>;
+  /** A frame for the TAP device. The payload is valid only during the call. */
+  packet(payload: Uint8Array, caller: Endpoint): void;
+  /** A message for the controller of another node. The payload is valid only during the call. */
+  icc(type: IccType, payload: Uint8Array, caller: Endpoint): void;
 }
 
-/** Does what a call asks; the replies go to the caller in order. What it throws becomes the call's error reply. */
-export type CallHandler = (call: ApiCall, caller: Endpoint) => Promise<ApiReply[]>;
+export interface ApiOptions {
+  port: number;
+  secret: Uint8Array;
+  auth: ApiAuth;
+  log: Logger;
+}
 
 /** Calls that wait for their turn; more are answered with an error at once. */
 const MAX_WAITING_CALLS = 1_024;
 
 /**
- * The JSON/UDP API on loopback. Every datagram must prove the secret; what does not is counted and never answered, so that it cannot
- * be used to find out anything. Calls are done one after the other, in the order of arrival.
+ * The JSON/UDP API on loopback. Every datagram must prove the secret, unless the owner opened the API to all; what does not is counted
+ * and never answered, so that it cannot be used to find out anything. Calls are done one after the other, in the order of arrival.
  */
 export class ApiServer {
-  readonly #socket: Socket;
-  readonly #envelope: ApiEnvelope;
-  readonly #handle: CallHandler;
+  readonly #sockets: ApiSockets;
+  readonly #forms: ApiForms;
+  readonly #handlers: ApiHandlers;
   readonly #log: Logger;
   #turn: Promise<void> = Promise.resolve();
   #waiting = 0;
-  #isClosed = false;
   readonly counters = {
     api_calls: 0,
+    api_packets: 0,
     api_errors: 0,
     api_dropped_unproved: 0,
     api_dropped_replayed: 0,
     api_dropped_busy: 0,
     api_dropped_oversize: 0,
+    /** What tincans say, come back as a call. */
+    api_dropped_replies: 0,
   };
 
-  private constructor(socket: Socket, secret: Uint8Array, handle: CallHandler, log: Logger) {
-    this.#socket = socket;
-    this.#envelope = new ApiEnvelope(secret, 'reply', process.hrtime.bigint());
-    this.#handle = handle;
-    this.#log = log;
-    socket.on('message', (datagram, from) => this.#receive(datagram, from));
-    // ICMP port-unreachable of a client that went away surfaces here on some kernels; the socket stays usable.
-    socket.on('error', (error) => log.warn({ err: error }, `API socket: ${error.message}`));
+  private constructor(sockets: ApiSockets, options: ApiOptions, handlers: ApiHandlers) {
+    this.#sockets = sockets;
+    this.#forms = new ApiForms(options.secret, options.auth, process.hrtime.bigint());
+    this.#handlers = handlers;
+    this.#log = options.log;
+    sockets.onMessage((datagram, from) => this.#receive(datagram, from), options.log);
   }
 
   /**
-   * Listens on 127.0.0.1.
+   * Listens on 127.0.0.1 and [::1]; on a machine without IPv6 on the first alone.
    * @throws SystemError API_PORT when the port cannot be had.
    */
-  static listen(port: number, secret: Uint8Array, handle: CallHandler, log: Logger): Promise<ApiServer> {
-    const socket = createSocket('udp4');
-    return new Promise((resolve, reject) => {
-      socket.once('error', (cause) => {
-        reject(
-          new SystemError('API_PORT', `cannot listen on 127.0.0.1:${port}`, { field: 'api.port', cause }),
-        );
-      });
-      socket.bind({ address: '127.0.0.1', port, exclusive: true }, () => {
-        socket.removeAllListeners('error');
-        resolve(new ApiServer(socket, secret, handle, log));
-      });
-    });
+  static async listen(options: ApiOptions, handlers: ApiHandlers): Promise<ApiServer> {
+    return new ApiServer(await ApiSockets.bind(options.port, options.log), options, handlers);
   }
 
   /** The UDP port that it listens on. */
   get port(): number {
-    return this.#socket.address().port;
+    return this.#sockets.port;
+  }
+
+  /** Whether notifications can be sent there. */
+  reaches(address: string): boolean {
+    return this.#sockets.reaches(address);
   }
 
   /** Sends a notification. */
   notify(to: Endpoint, message: ApiReply): void {
-    this.#send(to, message);
+    const payload = encodeReply(to.form, message);
+    if (payload.length > MAX_API_PAYLOAD) {
+      this.counters.api_dropped_oversize++;
+      this.#log.error({ type: message.type }, 'an API message exceeds a datagram and was dropped');
+      return;
+    }
+    this.send(to, API_TYPE_CONTROL, payload);
+  }
+
+  /** Sends a datagram of any type. */
+  send(to: Endpoint, type: number, payload: Uint8Array): void {
+    const datagram = this.#forms.write(to.form, type, payload, process.hrtime.bigint());
+    this.#sockets.send(datagram, to.port, to.address);
   }
 
   close(): Promise<void> {
-    this.#isClosed = true;
-    return new Promise((resolve) => this.#socket.close(() => resolve()));
+    return this.#sockets.close();
   }
 
   #receive(datagram: Buffer, from: RemoteInfo): void {
-    const opened = this.#envelope.open(datagram, process.hrtime.bigint());
-    if (!opened.ok) {
-      if (opened.why === 'replayed' || opened.why === 'stale') this.counters.api_dropped_replayed++;
-      else if (opened.why === 'busy') this.counters.api_dropped_busy++;
+    const read = this.#forms.read(datagram, process.hrtime.bigint());
+    if (!read.ok) {
+      if (read.why === 'replayed' || read.why === 'stale') this.counters.api_dropped_replayed++;
+      else if (read.why === 'busy') this.counters.api_dropped_busy++;
       else this.counters.api_dropped_unproved++;
       return;
     }
-    const caller: Endpoint = { address: from.address, port: from.port };
-    if (opened.type !== API_TYPE_CONTROL) {
-      this.#sendError(
-        caller,
-        new ApiCallError('API_TYPE', `type ${opened.type} is not served; calls have type 1`, {}),
-      );
-      return;
-    }
+    const caller: Endpoint = { address: from.address, port: from.port, form: read.form };
+    if (read.type === API_TYPE_CONTROL) this.#queue(read.payload, caller);
+    else this.#takePacket(read.type, read.payload, caller);
+  }
+
+  #queue(payload: Uint8Array, caller: Endpoint): void {
     if (this.#waiting >= MAX_WAITING_CALLS) {
-      this.#refuseBusy(opened.payload, caller);
+      this.#refuseBusy(payload, caller);
       return;
     }
     this.#waiting++;
     // The payload is a view of a buffer that is this datagram's own, so it may wait.
-    this.#turn = this.#turn.then(() => this.#answer(opened.payload, caller)).finally(() => this.#waiting--);
+    this.#turn = this.#turn.then(() => this.#answer(payload, caller)).finally(() => this.#waiting--);
+  }
+
+  /** Datagrams that are no calls take no turn: they change nothing that a call could see. */
+  #takePacket(type: number, payload: Uint8Array, caller: Endpoint): void {
+    this.counters.api_packets++;
+    try {
+      if (type === API_TYPE_PACKET) this.#handlers.packet(payload, caller);
+      else if (type === API_TYPE_ICC_CONTROL || type === API_TYPE_ICC_PACKET)
+        this.#handlers.icc(type, payload, caller);
+      else throw new ApiCallError('API_TYPE', `type ${type} is not served; calls have type 1`, {});
+    } catch (error) {
+      this.#sendError(caller, error);
+    }
   }
 
   async #answer(payload: Uint8Array, caller: Endpoint): Promise<void> {
@@ -117,7 +148,7 @@ export class ApiServer {
     let call: ApiCall | undefined;
     try {
       call = parseApiCall(payload);
-      for (const reply of await this.#handle(call, caller)) this.#send(caller, reply);
+      for (const reply of await this.#handlers.call(call, caller)) this.notify(caller, reply);
     } catch (error) {
       this.#sendError(caller, error, call);
     }
@@ -126,19 +157,30 @@ export class ApiServer {
   /** The error must name the call's id, which stands inside it. */
   #refuseBusy(payload: Uint8Array, caller: Endpoint): void {
     try {
-      const { id, m } = parseApiCall(payload);
-      this.#sendError(caller, new ApiCallError('API_BUSY', 'too many calls are waiting', { id, method: m }));
+      const call = parseApiCall(payload);
+      const { id } = call;
+      this.#sendError(
+        caller,
+        new ApiCallError('API_BUSY', 'too many calls are waiting', { id, method: nameOf(call) }),
+      );
     } catch (error) {
       this.#sendError(caller, error);
     }
   }
 
   #sendError(caller: Endpoint, error: unknown, call?: ApiCall): void {
+    const isReply = error instanceof ApiCallError && error.code === API_IS_REPLY;
+    if (isReply && caller.form !== ENVELOPE_VERSION) {
+      this.counters.api_dropped_replies++;
+      return;
+    }
     this.counters.api_errors++;
     const at =
-      error instanceof ApiCallError ? { id: error.id, m: error.method } : { id: call?.id, m: call?.m };
-    if (!(error instanceof KithError)) this.#log.error({ err: error }, `bug in API call ${call?.m ?? ''}`);
-    this.#send(caller, {
+      error instanceof ApiCallError
+        ? { id: error.id, m: error.method }
+        : { id: call?.id, m: call === undefined ? undefined : nameOf(call) };
+    if (!(error instanceof KithError)) this.#log.error({ err: error }, `bug in API call ${at.m ?? ''}`);
+    this.notify(caller, {
       type: 'error',
       ...(at.id === undefined ? {} : { id: at.id }),
       ...(at.m === undefined ? {} : { m: at.m }),
@@ -147,20 +189,9 @@ export class ApiServer {
       ...(error instanceof KithError && error.field !== undefined ? { field: error.field } : {}),
     });
   }
+}
 
-  #send(to: Endpoint, message: ApiReply): void {
-    // A call may still be at work while the server ends; a closed socket would throw, and no later call would get its turn.
-    if (this.#isClosed) return;
-    const payload = encodeApiReply(message);
-    if (payload.length > MAX_API_PAYLOAD) {
-      this.counters.api_dropped_oversize++;
-      this.#log.error({ type: message.type }, 'an API message exceeds a datagram and was dropped');
-      return;
-    }
-    this.#socket.send(
-      this.#envelope.seal(API_TYPE_CONTROL, payload, process.hrtime.bigint()),
-      to.port,
-      to.address,
-    );
-  }
+/** The method as the caller wrote it. */
+export function nameOf(call: ApiCall): string {
+  return call.m === 'pass_through' ? call.params.name : call.m;
 }

@@ -78,3 +78,18 @@ test('what cannot be confirmed inside DTLS is not plain, even where the controll
   expect(proveSecurity({ encrypted: false, terms: both }, hello(never, null)).plain).toBe(false);
   expect(proveSecurity({ encrypted: true, terms: both }, hello(never, never)).plain).toBe(false);
 });
+
+test('an end that names no terms wants encryption, whatever the other one claims', () => {
+  const never: SecurityTerms = { mode: 'never', groups: [], without_common_group: 'plain' };
+  const claimed = { encrypted: false, terms: { mine: never, theirs: never } };
+  expect(proveSecurity(claimed, hello(null, null))).toEqual({
+    encrypted: true,
+    mismatch: null,
+    plain: false,
+  });
+  expect(proveSecurity({ encrypted: true, terms: undefined }, hello(never, never))).toMatchObject({
+    encrypted: true,
+    plain: false,
+  });
+  expect(proveSecurity(claimed, hello(never, never))).toMatchObject({ encrypted: false, plain: true });
+});

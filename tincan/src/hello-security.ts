@@ -24,8 +24,9 @@ export interface ProvedSecurity {
  */
 export function proveSecurity(claimed: ClaimedSecurity, hello: Hello): ProvedSecurity {
   const { encrypted, terms } = claimed;
+  // Whoever names no terms, as IPOP's controllers with `sec` 1, wants encryption.
   if (terms === undefined || hello.security === null || hello.heard === null) {
-    return { encrypted, mismatch: null, plain: false };
+    return { encrypted: true, mismatch: null, plain: false };
   }
   if (!sameTerms(hello.security, terms.theirs)) {
     const mismatch = "the peer's security groups arrived changed over XMPP; the link stays encrypted";

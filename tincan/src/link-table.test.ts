@@ -24,11 +24,11 @@ function linkAt(slot: number, peer: string): Link {
   const ignore = (): void => undefined;
   return new Link(
     slot,
-    { identity, ip4: null, ip6: null, direct: undefined },
-    { uid: peer, attempt: 1, encrypted: true, security: undefined, iceServers: [] },
+    { identity, ip4: null, ip6: null, direct: undefined, isExcluded: () => false },
+    { uid: peer, attempt: 1, encrypted: true, security: undefined, translation: undefined, iceServers: [] },
     undefined,
     createLogger('table', 'silent'),
-    { candidates: ignore, online: ignore, closed: ignore, chunk: ignore },
+    { candidates: ignore, online: ignore, closed: ignore, relayed: ignore, chunk: ignore },
     0,
   );
 }

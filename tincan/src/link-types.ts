@@ -1,4 +1,4 @@
-import type { Hello, IceServer, SecurityTerms, Uid } from '@kith/protocol';
+import type { Hello, IceServer, RelayMessage, SecurityTerms, Translation, Uid } from '@kith/protocol';
 import type { DirectNode } from './direct/direct-node.ts';
 import type { Identity } from './identity.ts';
 import type { Link } from './link.ts';
@@ -10,13 +10,21 @@ export interface LocalNode {
   ip6: string | null;
   /** Undefined where there is no direct carrier: switched off, or refused by the machine. */
   direct: DirectNode | undefined;
+  /** Addresses of this machine that no link may use: the overlay's own, and those of interfaces that the controller excluded. */
+  isExcluded(ip: string): boolean;
 }
 
-export interface LinkParameters {
-  uid: Uid;
-  attempt: number;
+/** What the controller decides about a link, until the link is bound. */
+export interface LinkTerms {
   encrypted: boolean;
   security: { mine: SecurityTerms; theirs: SecurityTerms } | undefined;
+  /** The addresses of a social network; undefined: none is translated. */
+  translation: Translation | undefined;
+}
+
+export interface LinkParameters extends LinkTerms {
+  uid: Uid;
+  attempt: number;
   iceServers: readonly IceServer[];
 }
 
@@ -25,6 +33,8 @@ export interface LinkEvents {
   candidates(link: Link, complete: boolean): void;
   online(link: Link, hello: Hello): void;
   closed(link: Link, reason: string): void;
+  /** A message from the peer's controller. */
+  relayed(link: Link, message: RelayMessage): void;
   /** One chunk from the peer. */
   chunk(link: Link, data: Uint8Array, offset: number, length: number): void;
 }

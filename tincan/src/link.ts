@@ -1,4 +1,4 @@
-import { describeError, type Logger, PeerError, Timers } from '@kith/base';
+import { describeError, type Logger, PeerError } from '@kith/base';
 import {
   type Candidate,
   type ControlMessage,
@@ -6,37 +6,32 @@ import {
   type DirectControl,
   decodeControl,
   encodeControl,
-  formatCandidate,
   type Hello,
   type IceServer,
-  MAX_CANDIDATES,
   type PeerState,
+  RELAY_FEATURE,
+  type RelayMessage,
+  type Translation,
   type Uid,
 } from '@kith/protocol';
+import { CandidateExchange } from './candidate-exchange.ts';
 import { ChannelCarrier } from './channel/channel-carrier.ts';
 import { Liveness } from './channel/liveness.ts';
-import { endpointText, PeerSession, type SelectedPair } from './channel/peer-session.ts';
+import { PeerSession } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
 import { ControlRate } from './control-rate.ts';
 import type { DirectCarrier } from './direct/direct-carrier.ts';
 import type { PathEvent } from './direct/event-log.ts';
 import { proveSecurity } from './hello-security.ts';
-import type { LinkEvents, LinkParameters, LocalNode } from './link-types.ts';
+import type { LinkEvents, LinkParameters, LinkTerms, LocalNode } from './link-types.ts';
 import { type LinkReport, peerStateOf } from './peer-state.ts';
-
-/** Host candidates come within a millisecond of each other; this is how long the first waits for company before it is reported. */
-const CANDIDATE_BATCH_MS = 5;
-
-/**
- * How long the DTLS client (the smaller UID) leaves the first connectivity checks to the server. libdatachannel drops a ClientHello
- * that arrives before the receiver's own ICE is connected, and repeats it after one second (libdatachannel#1635). When the server
- * checks first, it is connected first: two nodes on one machine took 1.0 s to connect in 4 of 10 tries without this, and in 1 of 16
- * with it (0.15 s in the others). Where the server's checks cannot get through until ours have opened a NAT, this is the price.
- */
-const SERVER_HEAD_START_MS = 100;
+import { TrafficClock } from './traffic-clock.ts';
 
 /** A link that is not online by then has failed: ICE checks end after 39.5 s (libjuice), DTLS needs seconds more. */
 export const SETUP_TIMEOUT_MS = 60_000;
+
+/** Bytes that may wait in the control channel before controllers' messages are refused; pings must not wait behind more than this. */
+const MAX_RELAY_BACKLOG = 65_536;
 
 /**
  * A link whose direct carrier heard the peer within this time lives on although its control channel is silent: ICE does not follow a
@@ -44,6 +39,9 @@ export const SETUP_TIMEOUT_MS = 60_000;
  * attempt makes a new one.
  */
 const DIRECT_ALIVE_MS = 2_500;
+
+/** A link without data for this long is watched less closely. */
+const IDLE_AFTER_MS = 20_000;
 
 /**
  * The relation to one peer node: connecting → online → closed. It lives as long as one attempt; a new attempt is a new Link in the
@@ -56,23 +54,20 @@ export class Link {
   readonly #node: LocalNode;
   readonly #events: LinkEvents;
   readonly #log: Logger;
-  readonly #timers = new Timers();
   readonly #session: PeerSession;
   readonly #carrier: ChannelCarrier;
   readonly #liveness: Liveness;
   readonly #createdAt: number;
-  readonly #localCandidates: Candidate[] = [];
-  readonly #remoteCandidates = new Map<string, Candidate>();
-  /** The peer's candidates that ICE has not been given yet. */
-  #unchecked: Candidate[] = [];
+  readonly #candidates: CandidateExchange;
+  readonly #traffic = new TrafficClock();
   #attempt: number;
-  #gathered = false;
   #state: 'connecting' | 'online' | 'closed' = 'connecting';
   #hello: Hello | undefined;
   /** The peer's certificate, known once the link is bound. */
   #fingerprint: string | undefined;
   #security: LinkParameters['security'];
   #encrypted: boolean;
+  #translation: Translation | undefined;
   #mismatch: string | null = null;
   #direct: DirectCarrier | undefined;
   readonly #iceServers: readonly IceServer[];
@@ -80,6 +75,8 @@ export class Link {
   #malformedControl = 0;
   /** Set by the owner: something a person should know about this link, e.g. an address conflict. */
   note: string | null = null;
+  /** Set by the owner: the address at which this node sees the peer, where its own is translated. */
+  seenAt: string | null = null;
 
   constructor(
     slot: number,
@@ -96,6 +93,7 @@ export class Link {
     this.#attempt = parameters.attempt;
     this.#encrypted = parameters.encrypted;
     this.#security = parameters.security;
+    this.#translation = parameters.translation;
     this.#iceServers = parameters.iceServers;
     this.#log = log;
     this.#events = events;
@@ -104,8 +102,8 @@ export class Link {
     this.#session = new PeerSession(
       { identity: node.identity, peerUid: parameters.uid, iceServers: parameters.iceServers, portRange, log },
       {
-        candidate: (candidate) => this.#localCandidate(candidate),
-        gathered: () => this.#candidatesComplete(),
+        candidate: (candidate) => this.#candidates.addLocal(candidate),
+        gathered: () => this.#candidates.gathered(),
         open: () => this.#sendHello(),
         control: (text) => this.#receiveControl(text, performance.now()),
         frames: (message) => this.#receiveFrames(message, performance.now()),
@@ -113,9 +111,17 @@ export class Link {
         failed: (reason) => this.close(reason),
       },
     );
+    this.#candidates = new CandidateExchange(
+      {
+        known: (complete) => this.#events.candidates(this, complete),
+        check: (candidate) => this.#session.addCandidate(candidate),
+        isExcluded: (ip) => node.isExcluded(ip),
+      },
+      log,
+    );
     this.#carrier = new ChannelCarrier(this.#session, {
       chunk: (data, offset, length) => this.#events.chunk(this, data, offset, length),
-      sendCredit: (report) => this.#send({ t: 'credit', ...report }),
+      sendCredit: (report) => void this.#send({ t: 'credit', ...report }),
       violation: (reason) => this.close(reason),
     });
   }
@@ -129,7 +135,7 @@ export class Link {
   }
 
   get isGathered(): boolean {
-    return this.#gathered;
+    return this.#candidates.isGathered;
   }
 
   /** Whether the peer's description has been applied; before that, the attempt may still be renumbered. */
@@ -146,16 +152,22 @@ export class Link {
     this.#attempt = attempt;
   }
 
-  /** What the controller knows about security now; it may come with the second of IPOP's two create_link calls. */
-  setSecurity(encrypted: boolean, security: LinkParameters['security']): void {
+  /** What the controller knows now; it may come with the second of IPOP's two create_link calls. Too late once the link is bound. */
+  setTerms({ encrypted, security, translation }: LinkTerms): void {
     if (this.isBound) return;
     this.#encrypted = encrypted;
     this.#security = security ?? this.#security;
+    this.#translation = translation ?? this.#translation;
+  }
+
+  /** The address translation that the controller wants. */
+  get translation(): Translation | undefined {
+    return this.#translation;
   }
 
   /** Local candidates so far in IPOP's form, separated by spaces. */
   localCandidates(): string {
-    return this.#localCandidates.map(formatCandidate).join(' ');
+    return this.#candidates.local();
   }
 
   /** Whether these credentials are those of the session that the link is bound to. */
@@ -166,7 +178,6 @@ export class Link {
   /**
    * The peer's candidates, which carry its ICE credentials. The first call binds the link to the peer's session and its fingerprint;
    * later ones add.
-   * Exceeding candidates are ignored: MAX_CANDIDATES bounds what ICE has to check.
    */
   addRemote(fingerprint: string, candidates: readonly Candidate[]): void {
     const first = candidates[0];
@@ -174,17 +185,9 @@ export class Link {
     if (!this.isBound) {
       this.#fingerprint = fingerprint;
       this.#session.applyRemote(fingerprint, { ufrag: first.ufrag, pwd: first.pwd });
-      if (this.uid > this.#node.identity.uid) {
-        this.#timers.after('head start', SERVER_HEAD_START_MS, () => this.#checkCandidates());
-      }
+      if (this.uid > this.#node.identity.uid) this.#candidates.giveHeadStart();
     }
-    for (const candidate of candidates) {
-      const key = formatCandidate(candidate);
-      if (this.#remoteCandidates.has(key) || this.#remoteCandidates.size >= MAX_CANDIDATES) continue;
-      this.#remoteCandidates.set(key, candidate);
-      this.#unchecked.push(candidate);
-    }
-    if (!this.#timers.has('head start')) this.#checkCandidates();
+    this.#candidates.addRemote(candidates);
   }
 
   /** Queues what one read of the TAP device gave; dropped while the link is not online. */
@@ -196,6 +199,16 @@ export class Link {
     this.#carrier.flush();
   }
 
+  /** Whether the peer takes messages for its controller. */
+  get relays(): boolean {
+    return this.#state === 'online' && this.#hello?.features.includes(RELAY_FEATURE) === true;
+  }
+
+  /** Sends a message to the peer's controller; false when the control channel has no room for it now. */
+  relay(message: RelayMessage): boolean {
+    return this.#session.controlBuffered <= MAX_RELAY_BACKLOG && this.#send(message);
+  }
+
   /** To be called a few times per second. */
   tick(now: number): void {
     if (this.#state === 'connecting') {
@@ -204,6 +217,8 @@ export class Link {
     }
     if (this.#state !== 'online') return;
     this.#direct?.poll();
+    this.#noteTraffic(now);
+    this.#liveness.setIdle((this.#traffic.idleMs(now) ?? now - this.#createdAt) > IDLE_AFTER_MS, now);
     if (
       this.#liveness.isDead(now) &&
       now - (this.#direct?.heardAt ?? Number.NEGATIVE_INFINITY) > DIRECT_ALIVE_MS
@@ -217,6 +232,7 @@ export class Link {
 
   report(now: number): LinkReport {
     const direct = this.#direct?.report();
+    this.#noteTraffic(now);
     return {
       uid: this.uid,
       attempt: this.#attempt,
@@ -231,13 +247,14 @@ export class Link {
               Math.min(this.#liveness.silence(now), now - (direct?.heardAt ?? Number.NEGATIVE_INFINITY)),
             ),
       rttMs: direct?.path == null ? this.#liveness.rtt : direct.rttMs,
-      ip4: this.#hello?.ip4 ?? null,
+      ip4: this.seenAt ?? this.#hello?.ip4 ?? null,
       ip6: this.#hello?.ip6 ?? null,
       agreed: this.#encrypted ? 'encrypted' : 'plain',
-      pair: this.#state === 'online' ? this.#selectedPair() : null,
+      pair: this.#state === 'online' ? this.#candidates.named(this.#session.selectedPair()) : null,
       direct: direct?.path == null ? null : { ...direct.path, plain: direct.plain },
       rxBytes: this.#carrier.rxBytes + (direct?.rxBytes ?? 0),
       txBytes: this.#carrier.txBytes + (direct?.txBytes ?? 0),
+      idleMs: this.#traffic.idleMs(now),
       detail: this.#mismatch ?? this.note,
       counters: {
         rx_chunks: this.#carrier.rxChunks,
@@ -264,7 +281,7 @@ export class Link {
     if (this.#state === 'closed') return;
     const wasOnline = this.#state === 'online';
     this.#state = 'closed';
-    this.#timers.clearAll();
+    this.#candidates.stop();
     this.#direct?.close();
     this.#direct = undefined;
     try {
@@ -276,49 +293,10 @@ export class Link {
     this.#events.closed(this, reason);
   }
 
-  /**
-   * ICE calls an address peer-reflexive when a check from it came before it was signalled (RFC 8445 §7.3.1.3); a person wants to know
-   * what it is, which the signalled candidate tells.
-   */
-  #selectedPair(): SelectedPair | null {
-    const pair = this.#session.selectedPair();
-    if (pair === null) return null;
-    const signalled = [...this.#remoteCandidates.values()].find(
-      ({ ip, port }) => endpointText(ip, port) === pair.remote,
-    );
-    return signalled === undefined ? pair : { ...pair, remoteType: signalled.type };
-  }
-
-  /** Hands the peer's candidates to ICE, which begins its checks. */
-  #checkCandidates(): void {
-    for (const candidate of this.#unchecked.splice(0)) {
-      try {
-        this.#session.addCandidate(candidate);
-      } catch (error) {
-        this.#log.warn({ peer: this.uid }, `ICE refuses a candidate: ${describeError(error)}`);
-      }
-    }
-  }
-
-  #localCandidate(candidate: Candidate): void {
-    if (this.#localCandidates.length >= MAX_CANDIDATES || this.#isOverlayAddress(candidate.ip)) return;
-    this.#localCandidates.push(candidate);
-    if (!this.#timers.has('candidates')) {
-      this.#timers.after('candidates', CANDIDATE_BATCH_MS, () =>
-        this.#events.candidates(this, this.#gathered),
-      );
-    }
-  }
-
-  #candidatesComplete(): void {
-    this.#gathered = true;
-    this.#timers.clear('candidates');
-    this.#events.candidates(this, true);
-  }
-
-  /** A link must not run through the overlay that it makes. */
-  #isOverlayAddress(ip: string): boolean {
-    return ip === this.#node.ip4 || ip === this.#node.ip6;
+  #noteTraffic(now: number): void {
+    const { rxBytes, txBytes, groupBytes } = this.#carrier;
+    const direct = this.#direct?.report();
+    this.#traffic.note(rxBytes + txBytes - groupBytes + (direct?.rxBytes ?? 0) + (direct?.txBytes ?? 0), now);
   }
 
   #sendHello(): void {
@@ -331,12 +309,12 @@ export class Link {
       ip6: this.#node.ip6,
       security: this.#security?.mine ?? null,
       heard: this.#security?.theirs ?? null,
-      features: this.#node.direct === undefined ? [] : [DIRECT_FEATURE],
+      features: [RELAY_FEATURE, ...(this.#node.direct === undefined ? [] : [DIRECT_FEATURE])],
     });
   }
 
-  #send(message: ControlMessage): void {
-    this.#session.sendControl(encodeControl(message));
+  #send(message: ControlMessage): boolean {
+    return this.#session.sendControl(encodeControl(message));
   }
 
   #receiveFrames(message: Uint8Array, now: number): void {
@@ -377,6 +355,10 @@ export class Link {
         break;
       case 'credit':
         this.#carrier.credit(message);
+        break;
+      case 'message':
+      case 'icc':
+        this.#events.relayed(this, message);
         break;
       case 'bye':
         this.close(`the peer said: ${message.reason}`);
@@ -428,7 +410,7 @@ export class Link {
       attempt: Math.max(this.#attempt, hello.attempt),
       plain,
       iceServers: this.#iceServers,
-      send: (message) => this.#send(message),
+      send: (message) => void this.#send(message),
     });
   }
 }

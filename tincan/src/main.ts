@@ -5,7 +5,9 @@ import { parseTincanStart, type TincanStart } from '@kith/config';
 import { ensureApiSecret } from './api-secret.ts';
 import { ApiServer } from './api-server.ts';
 import { loadIdentity } from './identity.ts';
+import { NamedApi, namedNotifier } from './named-api.ts';
 import { Tincan } from './tincan.ts';
+import { UidNames } from './uid-names.ts';
 import { VERSION } from './version.ts';
 
 /** Exit codes: the supervisor restarts on either, but the log says which it was. */
@@ -15,6 +17,8 @@ async function run(start: TincanStart, log: Logger): Promise<void> {
   await mkdir(start.state_dir, { recursive: true, mode: 0o755 });
   const identity = await loadIdentity(join(start.state_dir, 'identity.pem'));
   const secret = await ensureApiSecret(join(start.runtime_dir, 'api.secret'), start.secret_owner);
+  const auth = start.api_auth ?? 'secret';
+  const names = new UidNames(identity.uid);
 
   let ending = false;
   const end = (code: number): void => {
@@ -36,8 +40,16 @@ async function run(start: TincanStart, log: Logger): Promise<void> {
     direct: start.direct,
     offload: start.tap,
     version: VERSION,
+    auth,
     log,
-    notify: (to, message) => server.notify(to, message),
+    notifier: namedNotifier(
+      {
+        reaches: (address) => server.reaches(address),
+        notify: (to, message) => server.notify(to, message),
+        send: (to, type, payload) => server.send(to, type, payload),
+      },
+      names,
+    ),
     counters: () => server.counters,
     fatal: (error) => {
       log.error({ err: error }, `the TAP device failed: ${describeError(error)}`);
@@ -45,11 +57,10 @@ async function run(start: TincanStart, log: Logger): Promise<void> {
     },
   });
   const server = await ApiServer.listen(
-    start.api_port,
-    secret,
-    (call, caller) => tincan.handle(call, caller),
-    log,
+    { port: start.api_port, secret, auth, log },
+    new NamedApi(tincan, names, (from, to) => tincan.rename(from, to)),
   );
+  if (auth === 'none') log.warn('the API is open to every process of this machine (api.auth: none)');
   process.on('SIGTERM', () => end(0));
   process.on('SIGINT', () => end(0));
   watchParent(() => {

@@ -28,6 +28,7 @@ const ONLINE: LinkReport = {
     direct: null,
     rxBytes: 1_000,
     txBytes: 500,
+    idleMs: 70,
   },
   ...{ detail: null, counters: { x: 1 } },
 };

@@ -18,6 +18,8 @@ export interface LinkReport {
   direct: { ip: string; port: number; datagramBytes: number; plain: boolean } | null;
   rxBytes: number;
   txBytes: number;
+  /** Since the last frame in either direction; null: there was none. */
+  idleMs: number | null;
   detail: string | null;
   counters: Record<string, number>;
 }
@@ -38,6 +40,7 @@ export function peerStateOf(report: LinkReport, stats: boolean): PeerState {
     // By what carries now: the channel is DTLS whatever the ends agreed for the direct carrier. IPOP's word for encrypted is dtls.
     ...(report.online ? { security: report.direct?.plain ? ('none' as const) : ('dtls' as const) } : {}),
     ...(report.online && stats && pair !== null ? { stats: [connectionStats(report, pair)] } : {}),
+    xmpp_time: 0,
     attempt: report.attempt,
     state: report.online ? 'online' : 'connecting',
     agreed: report.agreed,
@@ -52,6 +55,7 @@ export function peerStateOf(report: LinkReport, stats: boolean): PeerState {
     rx_bytes: report.rxBytes,
     tx_bytes: report.txBytes,
     last_heard_ms: report.silenceMs,
+    last_traffic_ms: report.idleMs,
     detail: report.detail,
     counters: report.counters,
   };

@@ -1,42 +1,43 @@
 import { randomBytes } from 'node:crypto';
-import { isIPv4 } from 'node:net';
-import { ConfigError, describeError, type Logger, PeerError, SystemError, Timers } from '@kith/base';
-import type { TincanStart } from '@kith/config';
+import { ConfigError, describeError, type Logger, PeerError, Timers } from '@kith/base';
 import {
   type ApiCall,
   type ApiReply,
-  formatMac,
   type Hello,
-  macOfUid,
-  parseCandidates,
+  type IccType,
+  readApiPacket,
+  readIcc,
   type Uid,
-  uidOfFingerprint,
 } from '@kith/protocol';
-import { type Ip4Setting, LINK_ALL, Tap, type TapOptions } from '@kith/tap';
+import { AddressBook } from './address-book.ts';
 import { ipBytes } from './address-bytes.ts';
-import type { Endpoint } from './api-server.ts';
+import type { ApiAuth, Endpoint } from './api-forms.ts';
+import { Callback, type Notifier } from './callback.ts';
+import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
 import { openDirectNode } from './direct/open-direct-node.ts';
 import { iceServersOf } from './ice-servers.ts';
-import type { Identity } from './identity.ts';
+import { IgnoredInterfaces } from './ignored-interfaces.ts';
 import { Link } from './link.ts';
 import { LinkTable } from './link-table.ts';
+import { translationOf } from './link-translation.ts';
 import type { LinkParameters, LocalNode } from './link-types.ts';
+import { Members } from './members.ts';
+import { Overlay, type OverlayOptions } from './overlay.ts';
+import { Relay } from './relay.ts';
+import { stateReplies } from './state-replies.ts';
+import { Uplink } from './uplink.ts';
 
 /** How often links look at the clock; pings are due each second and death is noticed within this much. */
 const TICK_MS = 250;
 
-export interface TincanOptions {
-  identity: Identity;
-  interface: string;
-  mtu: number;
+export interface TincanOptions extends OverlayOptions {
   portRange: readonly [number, number] | undefined;
-  /** Switches of the direct carrier and of super-frames; undefined: all on. */
-  direct: TincanStart['direct'] | undefined;
-  offload: TincanStart['tap'] | undefined;
   version: string;
+  /** Who may call, for the state. */
+  auth: ApiAuth;
   log: Logger;
-  /** Sends a notification to the callback endpoint. */
-  notify: (to: Endpoint, message: ApiReply) => void;
+  /** Sends notifications to the callback endpoint. */
+  notifier: Notifier;
   /** Counters of other parts of the process, to be told with ours. */
   counters: () => Record<string, number>;
   /** The TAP device failed for good; the process has to end. */
@@ -49,178 +50,177 @@ type Parameters<M extends ApiCall['m']> = Extract<ApiCall, { m: M }>['params'];
 export class Tincan {
   readonly #options: TincanOptions;
   readonly #log: Logger;
+  readonly #overlay: Overlay;
   readonly #links = new LinkTable();
+  readonly #members = new Members();
+  readonly #addresses = new AddressBook();
+  readonly #ignored = new IgnoredInterfaces();
+  readonly #callback: Callback;
+  readonly #relay: Relay;
   readonly #timers = new Timers();
   readonly #instance = randomBytes(8).toString('hex');
-  readonly #dirty = new Set<Link>();
-  #callback: Endpoint | undefined;
+  readonly #uplink: Uplink;
   #node: LocalNode;
-  #ip4PrefixLength = 24;
-  #tap: Tap | undefined;
-  readonly counters = { dropped_no_link: 0, links_opened: 0, links_closed: 0 };
+  /** IPOP's set_translation: members are seen at the address that set_remote_ip gave them. */
+  #translates = false;
+  readonly counters = { links_opened: 0, links_closed: 0 };
 
   constructor(options: TincanOptions) {
     this.#options = options;
     this.#log = options.log;
+    this.#callback = new Callback(options.notifier);
+    const isDirect = (slot: number): boolean => this.#overlay.tap?.direct?.carries(slot) === true;
+    const { uid: me } = options.identity;
+    this.#uplink = new Uplink(me, this.#links, this.#members, this.#callback, isDirect);
+    this.#overlay = new Overlay(options, {
+      uplink: this.#uplink.frame,
+      orphan: (uid, data, offset, length) => this.#uplink.orphan(uid, data, offset, length),
+      wanted: (uid) => this.#callback.notify({ type: 'link_wanted', uid }),
+      failed: (error) => options.fatal(error),
+    });
+    this.#relay = new Relay(me, (uid) => this.#onlineLink(uid), {
+      message: (uid, m, data) => this.#callback.notify({ type: 'peer_message', uid, m, data }),
+      icc: (type, packet) => this.#callback.icc(type, packet),
+    });
     this.#node = {
       identity: options.identity,
       ip4: null,
       ip6: null,
       direct: undefined,
+      isExcluded: (ip) => ip === this.#node.ip4 || ip === this.#node.ip6 || this.#ignored.hasAddress(ip),
     };
   }
 
   /** Does one API call. What it throws is the call's error reply. */
-  async handle(call: ApiCall, caller: Endpoint): Promise<ApiReply[]> {
+  async call(call: ApiCall, caller: Endpoint): Promise<ApiReply[]> {
     const id = call.id === undefined ? {} : { id: call.id };
     switch (call.m) {
-      case 'set_cb_endpoint':
-        this.#setCallback(call.params, caller);
-        break;
-      case 'set_local_ip':
-        await this.#setLocalIp(call.params);
-        break;
-      case 'create_link':
-        this.#createLink(call.params);
-        break;
-      case 'trim_link':
-        this.#links.get(call.params.uid)?.close(call.params.reason ?? 'trimmed by the controller');
-        break;
-      case 'set_remote_ip':
-        this.#setRemoteIp(call.params);
-        break;
       case 'get_state':
-        return this.#state(call.params).map((reply) => ({ ...reply, ...id }));
-      case 'set_logging':
-        // IPOP: 0 none, 1 errors, 2 info, 3 verbose.
-        this.#log.level = (['silent', 'error', 'info', 'debug'] as const)[call.params.logging] ?? 'info';
-        break;
-      case 'set_switchmode':
-        if (!call.params.switchmode) {
-          throw new ConfigError('SWITCH_MODE_ONLY', 'this version runs as a switch only', {
-            field: 'switchmode',
-          });
-        }
-        break;
+        return this.#state(call.params, caller).map((reply) => ({ ...reply, ...id }));
       case 'echo_request':
         return [{ type: 'echo_request', msg: call.params.msg, ...id }];
       case 'echo_reply':
         return [];
+      case 'pass_through':
+        this.#relay.sendMessage(call.params.uid, call.params.name, call.params.data, performance.now());
+        break;
+      default:
+        await this.#change(call, caller);
     }
     // IPOP's callers send no id and expect no acknowledgement.
-    return call.id === undefined ? [] : [{ type: 'ok', id: call.id, m: call.m }];
+    const m = call.m === 'pass_through' ? call.params.name : call.m;
+    return call.id === undefined ? [] : [{ type: 'ok', id: call.id, m }];
+  }
+
+  /** Takes a frame for the TAP device, a payload of type 2. @throws PeerError API_PACKET, ConfigError NOT_READY. */
+  packet(payload: Uint8Array): void {
+    const { frame } = readApiPacket(payload);
+    this.#overlay.inject(frame);
+  }
+
+  /** Sends a payload of type 3 or 4 to the controller of the node that it names. @throws what Relay.sendIcc throws. */
+  icc(type: IccType, payload: Uint8Array): void {
+    this.#relay.sendIcc(type, readIcc(type, payload), performance.now());
+  }
+
+  /** What the controller said of one UID holds for another from now on: it learned that they are one node, or not any more. */
+  rename(from: Uid, to: Uid): void {
+    this.#links.get(from)?.close('the controller has another node under this name');
+    const member = this.#members.get(from);
+    if (member === undefined || to === this.#options.identity.uid) return;
+    this.#removeMember(from);
+    this.#setMember({ ...member, uid: to, ip4_translated: member.isTranslated });
   }
 
   async close(): Promise<void> {
     this.#timers.clearAll();
     for (const link of [...this.#links.all()]) link.close('tincan ends');
     this.#node.direct?.close();
-    await this.#tap?.close();
-    this.#tap = undefined;
+    await this.#overlay.close();
   }
 
-  #setCallback({ ip, port }: Parameters<'set_cb_endpoint'>, caller: Endpoint): void {
-    // IPOP: "::" means "where this call came from". Elsewhere than loopback nobody may listen to us.
-    const address = ip === '::' || ip === '0.0.0.0' ? caller.address : ip;
-    if (!isIPv4(address) || !address.startsWith('127.')) {
-      throw new ConfigError('API_FIELD', 'ip: must be a loopback address', { field: 'ip' });
+  async #change(
+    call: Exclude<ApiCall, { m: 'get_state' | 'echo_request' | 'echo_reply' | 'pass_through' }>,
+    caller: Endpoint,
+  ): Promise<void> {
+    switch (call.m) {
+      case 'set_cb_endpoint':
+        return this.#callback.set(call.params, caller);
+      case 'set_local_ip':
+        return await this.#setLocalIp(call.params);
+      case 'create_link':
+        return this.#createLink(call.params);
+      case 'trim_link':
+        return this.#links.get(call.params.uid)?.close(call.params.reason ?? 'trimmed by the controller');
+      case 'set_remote_ip':
+        return this.#setRemoteIp(call.params);
+      case 'set_member':
+        return this.#setMember(call.params);
+      case 'remove_member':
+        return this.#removeMember(call.params.uid);
+      case 'set_network_mode':
+        return this.#overlay.setMode({ layer: call.params.layer, onDemand: call.params.on_demand });
+      case 'set_switchmode':
+        return this.#overlay.setMode({ layer: call.params.switchmode ? 2 : 3 });
+      case 'set_translation':
+        this.#translates = call.params.translate ?? call.params.translation ?? false;
+        return;
+      case 'set_logging':
+        // IPOP: 0 none, 1 errors, 2 info, 3 verbose.
+        this.#log.level = (['silent', 'error', 'info', 'debug'] as const)[call.params.logging] ?? 'info';
+        return;
+      case 'set_network_ignore_list':
+        return this.#ignored.set(call.params.network_ignore_list);
+      case 'set_trimpolicy':
+        // IPOP closes further connections of a link beside its best one. Ours never have any.
+        return;
+      case 'register_svc':
+        // WALL 2 of the design: what has to do with XMPP stays out of the privileged process.
+        throw new PeerError('XMPP_ELSEWHERE', 'tincan speaks no XMPP; the controller signals by itself', {
+          field: 'm',
+        });
     }
-    this.#callback = { address, port };
   }
 
-  async #setLocalIp({ uid, ip4, ip4_mask }: Parameters<'set_local_ip'>): Promise<void> {
-    const mine = this.#options.identity.uid;
-    if (uid !== undefined && uid !== mine) {
-      throw new ConfigError('UID_NOT_OURS', `uid: this node's certificate proves ${mine}`, { field: 'uid' });
-    }
-    const address = ip4 === undefined ? null : { address: ip4, prefixLength: ip4_mask };
-    if (this.#tap === undefined) {
-      const tap = await this.#openTap(address);
-      tap.onUplink((slot, data, offset, length) => this.#uplink(slot, data, offset, length));
-      tap.onFailure((error) => this.#options.fatal(error));
-      this.#tap = tap;
+  async #setLocalIp(parameters: Parameters<'set_local_ip'>): Promise<void> {
+    const outcome = await this.#overlay.setLocalIp(parameters);
+    const { tap, ip4, ip6 } = this.#overlay;
+    if (outcome === 'opened') {
       const direct = openDirectNode({
-        port: tap.direct,
-        me: mine,
+        port: tap?.direct,
+        me: this.#options.identity.uid,
         ownInterface: this.#options.interface,
-        overlay: () => ({ ip4: this.#node.ip4, prefixLength: this.#ip4PrefixLength }),
+        isIgnored: (name) => this.#ignored.has(name),
+        overlay: () => ({ ip4: this.#overlay.ip4, prefixLength: this.#overlay.prefixLength }),
         log: this.#log,
       });
       this.#node = { ...this.#node, direct };
+      this.#tellMembers();
       this.#timers.every('links', TICK_MS, () => this.#tick());
-    } else if (address !== null && (ip4 !== this.#node.ip4 || ip4_mask !== this.#ip4PrefixLength)) {
-      await this.#tap.setAddress(address);
-      // The peers learned the old address from our hello.
+    }
+    this.#node = { ...this.#node, ip4, ip6 };
+    if (parameters.switchmode !== undefined) this.#overlay.setMode({ layer: parameters.switchmode ? 2 : 3 });
+    if (outcome === 'changed') {
+      // The peers learned the old addresses from our hello.
       for (const link of [...this.#links.all()]) link.close('the overlay address of this node changed');
     }
-    this.#node = { ...this.#node, ip4: ip4 ?? null };
-    this.#ip4PrefixLength = ip4_mask;
   }
 
-  async #openTap(address: Ip4Setting | null): Promise<Tap> {
-    const { identity, mtu, direct, offload } = this.#options;
-    const options: TapOptions = {
-      name: this.#options.interface,
-      mac: identity.mac,
-      mtu,
-      ...(address === null ? {} : { ip4: address }),
-      ...(offload === undefined ? {} : { offload }),
-    };
-    if (direct?.enabled === false) return Tap.open(options);
-    try {
-      return await Tap.open({ ...options, direct: direct ?? {} });
-    } catch (error) {
-      // A taken port or a kernel that lacks something must not cost the network; what is wrong with TAP itself, the next line meets.
-      if (!(error instanceof SystemError) || error.code.startsWith('TAP_')) throw error;
-      this.#log.warn({ err: error }, `no direct carrier: ${describeError(error)}`);
-      return Tap.open(options);
-    }
-  }
-
-  #createLink(parameters: Parameters<'create_link'>): void {
-    const { uid, fpr, cas } = parameters;
-    if (this.#tap === undefined)
+  #createLink(parameters: CreateLink): void {
+    if (this.#overlay.tap === undefined)
       throw new ConfigError('NOT_READY', 'set_local_ip must come before create_link');
-    if (uid === this.#options.identity.uid)
-      throw new PeerError('UID_OURS', 'uid: is this node', { field: 'uid' });
-    if (fpr !== '' && uidOfFingerprint(fpr) !== uid) {
-      throw new PeerError('UID_NOT_PROVED', 'uid: does not follow from fpr', { field: 'uid' });
-    }
-    const candidates = parseCandidates(cas);
-    if (fpr === '' && candidates.length > 0) {
-      throw new ConfigError('API_FIELD', 'fpr: is needed together with cas', { field: 'fpr' });
-    }
+    const { uid, fpr, sec, translation } = parameters;
+    const candidates = readDescription(parameters, this.#options.identity.uid);
     const first = candidates[0];
-    let link = this.#links.get(uid);
-    const attempt = parameters.attempt ?? link?.attempt ?? 1;
-    if (link !== undefined && attempt < link.attempt) {
-      throw new PeerError('ATTEMPT_STALE', `attempt: the link is at attempt ${link.attempt}`, {
-        field: 'attempt',
-      });
-    }
-    if (link !== undefined && attempt > link.attempt) {
-      if (link.isBound) {
-        link.close('replaced by a new attempt');
-        link = undefined;
-      } else {
-        link.renumber(attempt);
-      }
-    }
-    if (link?.isBound && first !== undefined && !link.isBoundTo(first)) {
-      throw new PeerError('ATTEMPT_TAKEN', 'cas: attempt is bound to another session of the peer', {
-        field: 'cas',
-      });
-    }
+    const known = this.#links.get(uid);
+    const attempt = parameters.attempt ?? known?.attempt ?? 1;
+    const security = securityOf(parameters);
+    let link = carryOn(known, attempt, first);
     if (link === undefined) {
-      link = this.#openLink({
-        uid,
-        attempt,
-        encrypted: parameters.sec,
-        security: parameters.security,
-        iceServers: iceServersOf(parameters),
-      });
+      const iceServers = iceServersOf(parameters);
+      link = this.#openLink({ uid, attempt, encrypted: sec, security, iceServers, translation });
     } else {
-      link.setSecurity(parameters.sec, parameters.security);
+      link.setTerms({ encrypted: sec, security, translation });
       // The caller may be a controller that was restarted and knows none of our candidates.
       if (first === undefined) this.#notifyCandidates(link, link.isGathered);
     }
@@ -246,7 +246,8 @@ export class Tincan {
         candidates: (of, complete) => this.#notifyCandidates(of, complete),
         online: (of, hello) => this.#online(of, hello),
         closed: (of, reason) => this.#closed(of, reason),
-        chunk: (of, data, offset, length) => this.#tap?.deliver(of.slot, data, offset, length),
+        relayed: (of, message) => this.#relay.receive(of.uid, message, performance.now()),
+        chunk: (of, data, offset, length) => this.#overlay.tap?.deliver(of.slot, data, offset, length),
       },
       performance.now(),
     );
@@ -256,128 +257,141 @@ export class Tincan {
   }
 
   #setRemoteIp({ uid, ip4, ip6 }: Parameters<'set_remote_ip'>): void {
-    const link = this.#links.get(uid);
-    if (link === undefined)
-      throw new PeerError('LINK_UNKNOWN', 'uid: there is no such link', { field: 'uid' });
     // IPOP's marker for "switch mode: index by uid only".
-    if (ip4 === '127.0.0.1') return;
+    const isMarker = ip4 === '127.0.0.1';
+    const addresses = isMarker ? {} : { ip4, ip6 };
+    this.#setMember({ uid, ...addresses });
+    const link = this.#onlineLink(uid);
+    if (link === undefined || isMarker || this.#translates) return;
     if (ip4 !== undefined) this.#claim(link, 'ip4', ip4);
     if (ip6 !== undefined) this.#claim(link, 'ip6', ip6);
   }
 
+  #setMember({ uid, ip4, ip6, ip4_translated }: Parameters<'set_member'>): void {
+    if (uid === this.#options.identity.uid)
+      throw new PeerError('UID_OURS', 'uid: is this node', { field: 'uid' });
+    const member = { uid, ip4: ip4 ?? null, ip6: ip6 ?? null, isTranslated: ip4_translated ?? false };
+    this.#overlay.setMember(member);
+    this.#members.set(member);
+  }
+
+  /** To a new TAP device, of the members that were named before. */
+  #tellMembers(): void {
+    for (const member of [...this.#members.all()]) {
+      try {
+        this.#overlay.setMember(member);
+      } catch (error) {
+        // Two UIDs may have one MAC, if somebody made his so; that must not cost the network.
+        this.#log.warn({ err: error, peer: member.uid }, `a member is left out: ${describeError(error)}`);
+        this.#members.remove(member.uid);
+      }
+    }
+  }
+
+  #removeMember(uid: Uid): void {
+    if (this.#members.remove(uid)) this.#overlay.removeMember(uid);
+  }
+
   #online(link: Link, hello: Hello): void {
-    this.#tap?.bind(link.slot, 'mac', macOfUid(link.uid));
-    if (hello.ip4 !== null) this.#claim(link, 'ip4', hello.ip4);
-    if (hello.ip6 !== null) this.#claim(link, 'ip6', hello.ip6);
-    this.#notify({ type: 'con_stat', uid: link.uid, data: 'online', attempt: link.attempt });
+    const { translation, note } = translationOf(
+      link.translation,
+      this.#translates ? this.#members.get(link.uid)?.ip4 : undefined,
+      this.#node.ip4,
+      hello.ip4,
+    );
+    if (note !== null) link.note = note;
+    const member = this.#members.get(link.uid);
+    const ip4 = translation?.mapped_ip4 ?? (member?.isTranslated === true ? null : hello.ip4);
+    const known = this.#claimed(link, ip4);
+    if (translation !== undefined) link.seenAt = known;
+    this.#overlay.bindLink(link.slot, link.uid, {
+      ip4: known,
+      ip6: this.#claimed(link, hello.ip6),
+      // Without the address that it leads to, a translation would give the peer somebody else's.
+      translation: known === null ? undefined : translation,
+    });
+    this.#callback.notify({ type: 'con_stat', uid: link.uid, data: 'online', attempt: link.attempt });
     this.#log.info({ peer: link.uid, attempt: link.attempt }, 'link online');
   }
 
-  /** Gives an overlay address to a link, unless it is ours or another link's: the first claim stands. */
+  /** The address, unless it is ours or another link's: the first claim stands. */
+  #claimed(link: Link, address: string | null): string | null {
+    if (address === null) return null;
+    const isOurs = address === this.#node.ip4 || address === this.#node.ip6;
+    const holder = isOurs ? 'this node' : this.#addresses.claim(address, link.uid);
+    if (holder === undefined) return address;
+    link.note = `its address ${address} is already that of ${holder}; frames from it are dropped`;
+    this.#log.warn({ peer: link.uid }, link.note);
+    return null;
+  }
+
+  /** Gives a link one more address than it came with. */
   #claim(link: Link, kind: 'ip4' | 'ip6', address: string): void {
-    const holder =
-      address === this.#node[kind]
-        ? 'this node'
-        : [...this.#links.all()].find((other) => other !== link && other.hello?.[kind] === address)?.uid;
-    if (holder !== undefined) {
-      link.note = `its address ${address} is already that of ${holder}; frames from it are dropped`;
-      this.#log.warn({ peer: link.uid }, link.note);
-      return;
-    }
-    this.#tap?.bind(link.slot, kind, ipBytes(address));
+    const claimed = this.#claimed(link, address);
+    if (claimed !== null) this.#overlay.tap?.bind(link.slot, kind, ipBytes(claimed));
   }
 
   #closed(link: Link, reason: string): void {
     this.#links.remove(link);
-    this.#dirty.delete(link);
-    this.#tap?.unbindLink(link.slot);
+    this.#uplink.forget(link);
+    this.#overlay.tap?.unbindLink(link.slot);
+    this.#addresses.release(link.uid);
+    this.#relay.forget(link.uid);
     this.counters.links_closed++;
-    this.#notify({ type: 'con_stat', uid: link.uid, data: 'offline', attempt: link.attempt, reason });
+    this.#callback.notify({
+      type: 'con_stat',
+      uid: link.uid,
+      data: 'offline',
+      attempt: link.attempt,
+      reason,
+    });
     this.#log.info({ peer: link.uid, attempt: link.attempt, reason }, 'link closed');
   }
 
   #notifyCandidates(link: Link, complete: boolean): void {
     const data = `${this.#options.identity.fingerprint} ${link.localCandidates()}`.trimEnd();
-    this.#notify({ type: 'con_resp', uid: link.uid, data, attempt: link.attempt, complete });
+    this.#callback.notify({ type: 'con_resp', uid: link.uid, data, attempt: link.attempt, complete });
   }
 
-  #notify(message: ApiReply): void {
-    if (this.#callback !== undefined) this.#options.notify(this.#callback, message);
+  #onlineLink(uid: Uid): Link | undefined {
+    const link = this.#links.get(uid);
+    return link?.state === 'online' ? link : undefined;
   }
-
-  /** What one read of the TAP device gave, for a link without a direct path. The bytes are valid only now. */
-  #uplink(slot: number, data: Uint8Array, offset: number, length: number): void {
-    if (slot === LINK_ALL) {
-      for (const link of this.#links.all()) {
-        // The egress worker sends to these by itself.
-        if (this.#tap?.direct?.carries(link.slot) !== true) this.#enqueue(link, data, offset, length);
-      }
-      return;
-    }
-    const link = this.#links.bySlot(slot);
-    if (link === undefined) this.counters.dropped_no_link++;
-    else this.#enqueue(link, data, offset, length);
-  }
-
-  #enqueue(link: Link, data: Uint8Array, offset: number, length: number): void {
-    if (link.state !== 'online') {
-      this.counters.dropped_no_link++;
-      return;
-    }
-    link.enqueue(data, offset, length);
-    // One flush after the whole drain, so that frames which came together leave together.
-    if (this.#dirty.size === 0) queueMicrotask(this.#flushDirty);
-    this.#dirty.add(link);
-  }
-
-  readonly #flushDirty = (): void => {
-    for (const link of this.#dirty) {
-      try {
-        link.flush();
-      } catch (error) {
-        link.close(`sending failed: ${describeError(error)}`);
-      }
-    }
-    this.#dirty.clear();
-  };
 
   #tick(): void {
     const now = performance.now();
     for (const link of [...this.#links.all()]) link.tick(now);
   }
 
-  #state({ uid, stats }: Parameters<'get_state'>): ApiReply[] {
-    const now = performance.now();
-    const links =
-      uid === '' ? [...this.#links.all()] : [this.#links.get(uid)].filter((link) => link !== undefined);
-    const { identity } = this.#options;
-    return [
+  #state({ uid, stats }: Parameters<'get_state'>, { form }: Endpoint): ApiReply[] {
+    const isAsked = (entry: { uid: Uid }): boolean => uid === '' || entry.uid === uid;
+    const { identity, version, interface: name, mtu, auth } = this.#options;
+    return stateReplies(
       {
-        type: 'local_state',
-        _uid: identity.uid,
-        _ip4: this.#node.ip4 ?? '',
-        _ip6: this.#node.ip6 ?? '',
-        _fpr: identity.fingerprint,
-        _mac: formatMac(identity.mac),
+        identity,
+        ip4: this.#node.ip4,
+        ip6: this.#node.ip6,
         instance: this.#instance,
-        version: this.#options.version,
-        interface: this.#options.interface,
-        mtu: this.#options.mtu,
-        tap: this.#tap === undefined ? 'down' : 'up',
-        peers: links.length,
+        version,
+        interface: name,
+        mtu,
+        tapIsUp: this.#overlay.tap !== undefined,
+        auth,
         counters: {
           ...this.counters,
+          ...this.#uplink.counters,
+          ...this.#relay.counters,
           ...this.#options.counters(),
-          ...this.#tap?.counters(),
+          ...this.#overlay.tap?.counters(),
           ...this.#node.direct?.counters,
+          members: this.#members.size,
         },
       },
-      ...links.map((link) => link.peerState(now, stats)),
-    ];
-  }
-
-  /** For tests and shutdown. */
-  linkOf(uid: Uid): Link | undefined {
-    return this.#links.get(uid);
+      [...this.#links.all()].filter(isAsked),
+      [...this.#members.all()].filter(isAsked),
+      form,
+      stats,
+      performance.now(),
+    );
   }
 }

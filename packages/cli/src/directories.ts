@@ -34,7 +34,7 @@ export function makeDirectories(
  * Root keeps its key and its sockets here, so nobody else may be able to put something in their place. A directory that is there
  * already is judged, not changed: it may be one that others need as it is.
  */
-function makeForRoot(path: string): void {
+export function makeForRoot(path: string): void {
   opened(path, 0o755, (fd) => {
     const { uid, mode } = fstatSync(fd);
     if (uid !== process.geteuid?.() || (mode & WRITABLE_BY_OTHERS) !== 0) {

@@ -176,19 +176,16 @@ test('config convert prints the native form on stdout and notices on stderr', as
     xmpp_username: 'a@vpn.test',
     xmpp_password: 'p',
     sec: false,
-    group: 'test',
   };
   writeFileSync(file, JSON.stringify(flat));
   const { code, out, err } = await kith('config', 'convert', file);
   expect(code).toBe(0);
   expect(JSON.parse(out)).toEqual({
     xmpp: { jid: 'a@vpn.test', password: 'p' },
-    network: { ip4: '172.31.0.1/24' },
-    security: { mode: 'groups', groups: ['test'] },
+    network: { ip4: '172.31.0.1/24', layer: 3 },
+    security: { mode: 'never' },
   });
-  expect(err).toBe(
-    'kith: notice: switchmode is not 1: the network is one Ethernet switch all the same, the only mode there is\n',
-  );
+  expect(err).toBe('kith: notice: sec is false: links are encrypted only when the other end insists\n');
 });
 
 test('version tells itself in both forms', async () => {

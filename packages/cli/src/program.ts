@@ -5,6 +5,8 @@ import { configPath } from './config-path.ts';
 import { down } from './down.ts';
 import { CommandFailure, EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts';
 import { status } from './status.ts';
+import { addTincanCommand } from './tincan.ts';
+import { addTrustCommands } from './trust.ts';
 import { up } from './up.ts';
 import { versionReport } from './version.ts';
 
@@ -83,6 +85,8 @@ function buildProgram(output: Output, state: { code: ExitCode }): Command {
           : `kith ${report.version} (Node.js ${report.node}, ${report.platform})`,
       );
     });
+  addTrustCommands(program, CONFIG_OPTION, (text) => output.out(text));
+  addTincanCommand(program, warn);
   addConfigCommands(program, print, warn);
   return program;
 }
@@ -103,7 +107,8 @@ function addConfigCommands(
       const loaded = loadConfig(path);
       for (const notice of loaded.notices) warn(notice);
       const { name, network, xmpp } = loaded.config;
-      const address = `${network.ip4.address}/${network.ip4.prefix_length}`;
+      const { address: host, prefix_length } = network.ip4 ?? network.subnet;
+      const address = `${network.ip4 === null ? 'an address of ' : ''}${host}/${prefix_length}`;
       print(
         `${path} is right: network ${name}, ${xmpp.jid} at ${xmpp.server}, ${address} on ${network.interface}`,
       );

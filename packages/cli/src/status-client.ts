@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { SystemError } from '@kith/base';
-import { type StatusReport, statusReport } from '@kith/protocol';
+import { type StatusReport, statusReport, trustRefusal } from '@kith/protocol';
 
 /** A controller answers in a millisecond; one that needs this long hangs. */
 const ANSWER_MS = 2000;
@@ -18,6 +18,19 @@ export function statusSocket(runtimeDir: string): string {
  * ask it), STATUS_SILENT (no answer within 2 s), STATUS_BROKEN (an answer that is none).
  */
 export function requestStatus(path: string, answerMs: number = ANSWER_MS): Promise<StatusReport> {
+  return ask(path, { m: 'status' }, statusReport, answerMs);
+}
+
+/**
+ * Asks a running controller one question and reads its answer. Throws what `requestStatus` does, and SystemError with the
+ * controller's own code and words where it says that it cannot do what was asked.
+ */
+export function ask<T>(
+  path: string,
+  question: object,
+  answer: { parse(value: unknown): T },
+  answerMs: number,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     let text = '';
     const socket = connect(path);
@@ -30,7 +43,7 @@ export function requestStatus(path: string, answerMs: number = ANSWER_MS): Promi
       reject(new SystemError(code, message, { field: path, cause }));
     };
     socket.setEncoding('utf8');
-    socket.on('connect', () => socket.write('{"m":"status"}\n'));
+    socket.on('connect', () => socket.write(`${JSON.stringify(question)}\n`));
     socket.on('data', (part: string) => {
       text += part;
       const end = text.indexOf('\n');
@@ -39,12 +52,18 @@ export function requestStatus(path: string, answerMs: number = ANSWER_MS): Promi
         return;
       }
       try {
-        const report = statusReport.parse(JSON.parse(text.slice(0, end)));
+        const said: unknown = JSON.parse(text.slice(0, end));
+        const refusal = trustRefusal.safeParse(said);
+        if (refusal.success) {
+          fail(refusal.data.code, refusal.data.error);
+          return;
+        }
+        const report = answer.parse(said);
         clearTimeout(timer);
         socket.destroy();
         resolve(report);
       } catch (error) {
-        fail('STATUS_BROKEN', 'the answer of the controller is not a status report', error);
+        fail('STATUS_BROKEN', 'the answer of the controller makes no sense', error);
       }
     });
     socket.on('end', () => fail('STATUS_BROKEN', 'the controller closed the connection without an answer'));

@@ -119,6 +119,13 @@ test('says when there is nobody, and when tincan does not run', () => {
   expect(dead).not.toContain('no links');
 });
 
+test('a tincan that runs and has a warning of its own says so', () => {
+  const detail = 'every process of this machine may make links (api.auth: none)';
+  const open: StatusReport = { ...REPORT, tincan: { running: true, instance: 'a1', detail } };
+  expect(formatStatus(open)).toContain(detail);
+  expect(formatStatus(REPORT)).not.toContain('api.auth');
+});
+
 test('what peers and servers say cannot steer the terminal', () => {
   const text = formatStatus({
     ...REPORT,
@@ -128,4 +135,26 @@ test('what peers and servers say cannot steer the terminal', () => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
   expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
   expect(text).not.toContain('\nwarning: forged');
+});
+
+test('what needs a person to decide is said, and strict is named in the first line', () => {
+  const waiting = {
+    ...LINK,
+    uid: 'c'.repeat(40),
+    state: 'refused' as const,
+    trust: 'new' as const,
+    detail: 'is new',
+  };
+  const trust = { mode: 'strict' as const, pinned: 1, verified: 1, waiting: 7, detail: 'disk full' };
+  const text = formatStatus({ ...REPORT, links: [LINK, waiting], trust });
+  expect(text.split('\n')[0]).toMatch(/, trust strict$/);
+  expect(text).toContain('warning: bob@vpn.test (cccccccc): is new\n');
+  expect(text).toContain('warning: what is pinned is not kept beyond a restart: disk full\n');
+  expect(text).toContain('warning: 6 more new nodes wait: kith trust list\n');
+  const calm = formatStatus({
+    ...REPORT,
+    links: [LINK],
+    trust: { ...trust, mode: 'first-use', waiting: 0, detail: null },
+  });
+  expect(calm).not.toContain('trust');
 });

@@ -28,11 +28,13 @@ function whyNoLinks({ hub, members }: StatusReport): string {
   return 'no other member node is online';
 }
 
-function nodeLine({ network, node }: StatusReport): string {
+function nodeLine({ network, node, trust }: StatusReport): string {
   const parts = [`network ${network}`];
   if (node.jid !== '') parts.push(node.jid);
   if (node.ip4 !== null) parts.push(node.ip4);
+  if (typeof node.ip6 === 'string') parts.push(node.ip6);
   if (node.uid !== null) parts.push(`node ${node.uid.slice(0, SHORT_UID)}`);
+  if (trust?.mode === 'strict') parts.push('trust strict');
   return parts.join(', ');
 }
 
@@ -78,6 +80,17 @@ function nameOf(link: LinkStatus, links: readonly LinkStatus[]): string {
   return alone ? link.name : `${link.name} (${link.uid.slice(0, SHORT_UID)})`;
 }
 
+function trustWarnings({ trust, links }: StatusReport): string[] {
+  if (trust === undefined) return [];
+  const warnings: string[] = [];
+  if (trust.detail !== null) warnings.push(`what is pinned is not kept beyond a restart: ${trust.detail}`);
+  const shown = links.filter((link) => link.trust === 'new' && link.state === 'refused').length;
+  if (trust.waiting > shown) {
+    warnings.push(`${trust.waiting - shown} more new nodes wait: kith trust list`);
+  }
+  return warnings;
+}
+
 /** What of a report needs someone's attention, in sentences. */
 export function statusWarnings(report: StatusReport): string[] {
   const { hub, tincan, tap, links } = report;
@@ -95,6 +108,9 @@ export function statusWarnings(report: StatusReport): string[] {
       `tincan does not run or does not answer${tincan.detail === null ? '' : `: ${tincan.detail}`}`,
     );
   else if (tap?.state === 'down') warnings.push(`the interface ${tap.name} is down`);
+  if (tincan.running && tincan.detail !== null) warnings.push(tincan.detail);
+  if (typeof report.node.detail === 'string') warnings.push(`this node's address: ${report.node.detail}`);
+  warnings.push(...trustWarnings(report));
   for (const link of links) {
     const name = nameOf(link, links);
     if (link.detail !== null) warnings.push(`${name}: ${link.detail}`);

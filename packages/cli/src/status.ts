@@ -69,7 +69,7 @@ function silentReport(place: NetworkPlace, detail: string | null): StatusReport 
 function configuredNode(file: string): { jid: string; ip4: string | null } {
   try {
     const { config } = loadConfig(file);
-    return { jid: config.xmpp.jid, ip4: config.network.ip4.address };
+    return { jid: config.xmpp.jid, ip4: config.network.ip4?.address ?? null };
   } catch {
     return { jid: '', ip4: null };
   }

@@ -154,9 +154,9 @@ async function waitUntilUp(config: KithConfig, supervisor: ChildProcess): Promis
 }
 
 function upLine(config: KithConfig, report: StatusReport): string {
-  const { ip4, interface: name } = config.network;
+  const { ip4, subnet, interface: name } = config.network;
   const log = join(config.process.runtime_dir, LOG_FILE);
-  const address = `${ip4.address}/${ip4.prefix_length}`;
+  const address = `${ip4?.address ?? report.node.ip4 ?? 'no address yet'}/${subnet.prefix_length}`;
   const { state, detail } = report.hub;
   const hub = detail === null ? state : `${state} (${detail})`;
   return `network ${config.name} is up: ${address} on ${name}, hub ${hub}; log: ${log}`;

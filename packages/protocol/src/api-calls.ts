@@ -1,97 +1,23 @@
 import { PeerError } from '@kith/base';
-import { z } from 'zod';
-import { parseCandidates } from './candidate.ts';
-import { securityTerms } from './security-terms.ts';
-import { MAX_ATTEMPT, MAX_SIGNAL_CHARS } from './signal.ts';
-import { isFingerprint, isUid } from './uid.ts';
+import type { z } from 'zod';
+import { API_CALLS, type ApiMethod, PEER_MESSAGE_NAME, passThroughCall } from './api-methods.ts';
+import { firstIssue } from './zod-issue.ts';
 
-/** IPOP's jsoncpp took 0, 1 and booleans for each other; controllers in the field send both. */
-const flag = z
-  .union([z.boolean(), z.literal(0), z.literal(1)], 'must be true, false, 0 or 1')
-  .transform(Boolean);
-const uid = z.string('must be a string of 40 hex digits').refine(isUid, 'must be 40 hex digits');
-const port = z.number().int().min(1).max(65_535);
-const host = z.string().min(1).max(255);
-const prefix = (max: number) => z.number().int().min(0).max(max);
+type Made<M extends string, P> = { m: M; id: CallId | undefined; params: P };
+/** Any method that tincan does not know and that names a node: a message called `name` for that node's controller. */
+type PassThrough = Made<'pass_through', z.output<typeof passThroughCall> & { name: string }>;
 
-/** STUN and TURN servers that one link may use; node-datachannel takes one STUN and two TURN servers of them. */
-const MAX_ICE_SERVERS = 8;
-const iceServer = z.object({
-  type: z.enum(['stun', 'turn']),
-  host,
-  port,
-  username: z.string().max(512).optional(),
-  password: z.string().max(512).optional(),
-});
-export type IceServer = z.output<typeof iceServer>;
-
-const candidates = z
-  .string()
-  .max(MAX_SIGNAL_CHARS)
-  .superRefine((text, context) => {
-    try {
-      parseCandidates(text);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'is invalid' });
-    }
-  });
-
-/** The calls of tincan's API by IPOP's names; fields that IPOP does not have are marked. */
-const calls = {
-  set_cb_endpoint: z.object({ ip: host, port }),
-  set_local_ip: z.object({
-    /** Our UID follows from the certificate; a caller may name it to make sure. */
-    uid: uid.optional(),
-    ip4: z.ipv4().optional(),
-    ip4_mask: prefix(32).default(24),
-    ip6: z.ipv6().optional(),
-    ip6_mask: prefix(128).default(64),
-    subnet_mask: prefix(32).optional(),
-    switchmode: flag.optional(),
-  }),
-  create_link: z.object({
-    uid,
-    /** May be left out while `cas` is empty: candidates can be gathered before the peer has said anything. */
-    fpr: z
-      .string()
-      .refine(
-        (text) => text === '' || isFingerprint(text),
-        'must be a SHA-256 fingerprint: 32 upper-case hex pairs joined by colons',
-      )
-      .default(''),
-    overlay_id: z.number().int().min(0).max(1).default(0),
-    sec: flag.default(true),
-    cas: candidates.default(''),
-    stun: z.string().max(300).default(''),
-    turn: z.string().max(300).default(''),
-    turn_user: z.string().max(512).default(''),
-    turn_pass: z.string().max(512).default(''),
-    /** Ours: more servers than IPOP's one of each. */
-    ice_servers: z.array(iceServer).max(MAX_ICE_SERVERS).default([]),
-    /** Ours: which try of the link this is; a higher one replaces a lower one. Left out: the current one. */
-    attempt: z.number().int().min(1).max(MAX_ATTEMPT).optional(),
-    /** Ours: both ends' security terms as the controller knows them, confirmed by the control channel's hello. */
-    security: z.object({ mine: securityTerms, theirs: securityTerms }).optional(),
-  }),
-  trim_link: z.object({ uid, reason: z.string().max(200).optional() }),
-  set_remote_ip: z.object({ uid, ip4: z.ipv4().optional(), ip6: z.string().max(64).optional() }),
-  get_state: z.object({ uid: z.union([uid, z.literal('')]).default(''), stats: flag.default(false) }),
-  set_logging: z.object({ logging: z.number().int().min(0).max(3) }),
-  set_switchmode: z.object({ switchmode: flag }),
-  echo_request: z.object({ msg: z.string().max(4096).default('') }),
-  echo_reply: z.object({}),
-} as const;
-
-export type ApiMethod = keyof typeof calls;
-export const API_METHODS = Object.keys(calls);
-
-export type ApiCall = {
-  [M in ApiMethod]: { m: M; id: CallId | undefined; params: z.output<(typeof calls)[M]> };
-}[ApiMethod];
+export type ApiCall = { [M in ApiMethod]: Made<M, z.output<(typeof API_CALLS)[M]>> }[ApiMethod] | PassThrough;
 
 /** Chosen by the caller; every reply and error to the call repeats it. */
 export type CallId = number | string;
 const MAX_ID_CHARS = 128;
+
+/**
+ * Code of the error for what is no call but a message of some tincan's. In IPOP's forms, which say nothing of the direction, it must
+ * not be answered: two tincans, or one and itself, would answer each other's errors for ever.
+ */
+export const API_IS_REPLY = 'API_IS_REPLY';
 
 /** What is wrong with a call, fit to be sent back. */
 export class ApiCallError extends PeerError {
@@ -126,9 +52,18 @@ export function parseApiCall(payload: Uint8Array): ApiCall {
   }
   const { m, id: givenId, ...params } = json as Record<string, unknown>; // an object that is neither null nor an array
   const id = readId(givenId);
+  if (m === undefined && typeof params.type === 'string') {
+    throw new ApiCallError(API_IS_REPLY, 'm must name the method; this is a reply or a notification', {
+      id,
+      field: 'm',
+    });
+  }
   if (typeof m !== 'string')
     throw new ApiCallError('API_FIELD', 'm must name the method', { id, field: 'm' });
   if (!isMethod(m)) {
+    if (Object.hasOwn(params, 'uid') && PEER_MESSAGE_NAME.test(m)) {
+      return { m: 'pass_through', id, params: { name: m, ...read(passThroughCall, m, id, params) } };
+    }
     throw new ApiCallError('API_METHOD_UNKNOWN', `there is no method ${JSON.stringify(m.slice(0, 64))}`, {
       id,
       method: m.slice(0, 64),
@@ -139,22 +74,24 @@ export function parseApiCall(payload: Uint8Array): ApiCall {
 }
 
 function readCall<M extends ApiMethod>(m: M, id: CallId | undefined, params: object): ApiCall {
-  const parsed = calls[m].safeParse(params);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const field = issue?.path.join('.') ?? '';
-    throw new ApiCallError('API_FIELD', `${field}: ${issue?.message ?? 'is invalid'}`, {
-      id,
-      method: m,
-      field,
-    });
-  }
   // The schema of method m has parsed the parameters of method m, which the compiler cannot follow through the table.
-  return { m, id, params: parsed.data } as ApiCall;
+  return { m, id, params: read(API_CALLS[m], m, id, params) } as ApiCall;
+}
+
+function read<S extends z.ZodType>(
+  schema: S,
+  method: string,
+  id: CallId | undefined,
+  params: object,
+): z.output<S> {
+  const parsed = schema.safeParse(params);
+  if (parsed.success) return parsed.data;
+  const { field, message } = firstIssue(parsed.error);
+  throw new ApiCallError('API_FIELD', `${field}: ${message}`, { id, method, field });
 }
 
 function isMethod(name: string): name is ApiMethod {
-  return Object.hasOwn(calls, name);
+  return Object.hasOwn(API_CALLS, name);
 }
 
 function readId(id: unknown): CallId | undefined {

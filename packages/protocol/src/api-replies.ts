@@ -22,6 +22,8 @@ const localState = z.object({
   interface: z.string(),
   mtu: count,
   tap: z.enum(['up', 'down']),
+  /** Who may call: `none` lets any process of this machine in, which a person should know. */
+  api_auth: z.enum(['secret', 'none']).optional(),
   /** How many peer_state replies follow this one. */
   peers: count,
   counters: z.record(z.string(), count),
@@ -58,6 +60,8 @@ const peerState = z.object({
   last_time: count.optional(),
   security: z.enum(['dtls', 'none']).optional(),
   stats: z.array(connectionStats).optional(),
+  /** Seconds since the peer's last presence: IPOP's field. tincan knows no XMPP, so that it is 0. */
+  xmpp_time: count.optional(),
   /** Ours, from here on. */
   attempt: count,
   state: z.enum(['connecting', 'online']),
@@ -68,6 +72,8 @@ const peerState = z.object({
   rx_bytes: count,
   tx_bytes: count,
   last_heard_ms: z.number().nullable(),
+  /** Since the last frame of an application in either direction; null: there was none. */
+  last_traffic_ms: z.number().nullable(),
   detail: z.string().nullable(),
   counters: z.record(z.string(), count),
 });
@@ -91,6 +97,17 @@ const conResp = z.object({
   complete: z.boolean(),
 });
 
+/** Ours: a frame for a member without a link waits. At most one per member and second. */
+const linkWanted = z.object({ type: z.literal('link_wanted'), uid: z.string() });
+
+/** Ours: the message `m` that the controller of the node `uid` passed through the link. IPOP's form has the name as its type. */
+const peerMessage = z.object({
+  type: z.literal('peer_message'),
+  uid: z.string(),
+  m: z.string(),
+  data: z.string(),
+});
+
 const ok = z.object({ type: z.literal('ok'), id: callId, m: z.string() });
 const echo = z.object({ type: z.literal('echo_request'), id: callId, msg: z.string() });
 const error = z.object({
@@ -102,12 +119,24 @@ const error = z.object({
   field: z.string().optional(),
 });
 
-const apiReply = z.discriminatedUnion('type', [localState, peerState, conStat, conResp, ok, echo, error]);
+const apiReply = z.discriminatedUnion('type', [
+  localState,
+  peerState,
+  conStat,
+  conResp,
+  linkWanted,
+  peerMessage,
+  ok,
+  echo,
+  error,
+]);
 export type ApiReply = z.output<typeof apiReply>;
 export type LocalState = z.output<typeof localState>;
 export type PeerState = z.output<typeof peerState>;
 export type ConStat = z.output<typeof conStat>;
 export type ConResp = z.output<typeof conResp>;
+export type LinkWanted = z.output<typeof linkWanted>;
+export type PeerMessage = z.output<typeof peerMessage>;
 
 /** @throws PeerError API_REPLY_INVALID when the payload is no reply or notification of tincan's. */
 export function parseApiReply(payload: Uint8Array): ApiReply {

@@ -1,5 +1,7 @@
 import { PeerError } from '@kith/base';
 import { z } from 'zod';
+import { MAX_PEER_MESSAGE_CHARS, PEER_MESSAGE_NAME } from './api-methods.ts';
+import { API_TYPE_ICC_CONTROL, API_TYPE_ICC_PACKET, MAX_ICC_BYTES } from './api-packets.ts';
 import { directAnswer, directCandidates, directOffer, directReady, directUsing } from './direct-control.ts';
 import { securityTerms } from './security-terms.ts';
 import { MAX_ATTEMPT } from './signal.ts';
@@ -39,6 +41,20 @@ const credit = z.object({
   /** Messages that arrived of those, from which the sender learns the loss. */
   received: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
 });
+/** A node that takes `message` and `icc` says so in hello; others would count them as malformed. */
+export const RELAY_FEATURE = 'relay';
+/** What one controller tells the other through the link, by the API's pass-through calls. */
+const message = z.object({
+  t: z.literal('message'),
+  m: z.string().regex(PEER_MESSAGE_NAME),
+  data: z.string().max(MAX_PEER_MESSAGE_CHARS),
+});
+/** A datagram of the API of type 3 or 4, from its fake Ethernet header on, in base64. */
+const icc = z.object({
+  t: z.literal('icc'),
+  type: z.union([z.literal(API_TYPE_ICC_CONTROL), z.literal(API_TYPE_ICC_PACKET)]),
+  frame: z.base64().max(Math.ceil(MAX_ICC_BYTES / 3) * 4),
+});
 const bye = z.object({ t: z.literal('bye'), reason: z.string().max(200) });
 
 const controlMessage = z.discriminatedUnion('t', [
@@ -46,6 +62,8 @@ const controlMessage = z.discriminatedUnion('t', [
   ping,
   pong,
   credit,
+  message,
+  icc,
   bye,
   directOffer,
   directAnswer,
@@ -55,6 +73,7 @@ const controlMessage = z.discriminatedUnion('t', [
 ]);
 
 export type ControlMessage = z.output<typeof controlMessage>;
+export type RelayMessage = z.output<typeof message> | z.output<typeof icc>;
 export type Hello = z.output<typeof hello>;
 
 export function encodeControl(message: ControlMessage): string {

@@ -1,12 +1,4 @@
-export {
-  API_METHODS,
-  type ApiCall,
-  ApiCallError,
-  type ApiMethod,
-  type CallId,
-  type IceServer,
-  parseApiCall,
-} from './api-calls.ts';
+export { API_IS_REPLY, type ApiCall, ApiCallError, type CallId, parseApiCall } from './api-calls.ts';
 export {
   API_TYPE_CONTROL,
   ApiEnvelope,
@@ -20,12 +12,35 @@ export {
   STAMP_WINDOW_NS,
 } from './api-envelope.ts';
 export {
+  API_METHODS,
+  type ApiMethod,
+  type IceServer,
+  MAX_ICE_SERVERS,
+  MAX_PEER_MESSAGE_CHARS,
+  PEER_MESSAGE_NAME,
+  type Translation,
+} from './api-methods.ts';
+export {
+  API_TYPE_ICC_CONTROL,
+  API_TYPE_ICC_PACKET,
+  API_TYPE_PACKET,
+  type ApiPacket,
+  assertIccFrame,
+  type IccType,
+  MAX_ICC_BYTES,
+  readApiPacket,
+  readIcc,
+  writeApiPacket,
+} from './api-packets.ts';
+export {
   type ApiReply,
   type ConnectionStats,
   type ConResp,
   type ConStat,
   encodeApiReply,
+  type LinkWanted,
   type LocalState,
+  type PeerMessage,
   type PeerState,
   parseApiReply,
 } from './api-replies.ts';
@@ -44,6 +59,8 @@ export {
   encodeControl,
   type Hello,
   MAX_CONTROL_BYTES,
+  RELAY_FEATURE,
+  type RelayMessage,
 } from './control.ts';
 export {
   DATAGRAM_HEADER_BYTES,
@@ -100,6 +117,19 @@ export {
   encodeBindingRequest,
   STUN_TRANSACTION_BYTES,
 } from './stun.ts';
+export {
+  TRUST_LEVELS,
+  TRUST_MODES,
+  type TrustAnswer,
+  type TrustLevel,
+  type TrustMode,
+  type TrustNode,
+  type TrustQuestion,
+  type TrustRefusal,
+  trustAnswer,
+  trustQuestion,
+  trustRefusal,
+} from './trust.ts';
 export {
   bareJid,
   fingerprintOf,

@@ -26,7 +26,7 @@ export type SecurityDecision =
  * DESIGN §5: either end that wants encryption gets it. Symmetric: both ends come to the same result from the same two terms.
  */
 export function decideSecurity(mine: SecurityTerms, yours: SecurityTerms): SecurityDecision {
-  const common = mine.groups.filter((group) => yours.groups.includes(group)).sort();
+  const common = [...new Set(mine.groups)].filter((group) => yours.groups.includes(group)).sort();
   if (mine.mode === 'always') return { security: 'encrypted', why: 'this node encrypts always' };
   if (yours.mode === 'always') return { security: 'encrypted', why: 'the peer encrypts always' };
   if ((mine.mode === 'groups' || yours.mode === 'groups') && common.length > 0) {

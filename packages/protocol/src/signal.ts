@@ -29,6 +29,8 @@ const signalSchema = z.object({
   /** Space-separated candidates in IPOP's form; more of the same attempt may follow. */
   cas: z.string().max(MAX_SIGNAL_CHARS),
   security: securityTerms,
+  /** The sender's own address in the network, as its presence says it; left out by nodes that do not know it. */
+  node: z.object({ ip4: z.ipv4().nullable(), kind: z.enum(['static', 'auto']) }).exactOptional(),
 });
 
 /** What con_req and con_resp carry: one end's description of one attempt at a link. */

@@ -1,13 +1,16 @@
 import { z } from 'zod';
+import { TRUST_LEVELS, TRUST_MODES } from './trust.ts';
 
 export const HUB_STATES = ['online', 'connecting', 'waiting', 'refused', 'conflict', 'stopped'] as const;
-export const LINK_STATES = ['online', 'connecting', 'offline', 'refused'] as const;
+export const LINK_STATES = ['online', 'connecting', 'idle', 'offline', 'refused'] as const;
 
 const linkStatus = z.object({
   /** Bare JID of the member, or the UID where no controller can say. */
   name: z.string(),
   uid: z.string(),
+  /** IPv4 address at which this node sees it; in a social network the mapped one. */
   address: z.string().nullable(),
+  ip6: z.string().nullable().exactOptional(),
   state: z.enum(LINK_STATES),
   security: z.enum(['encrypted', 'plain']).nullable(),
   /** Why the link has this security, in words. */
@@ -20,6 +23,8 @@ const linkStatus = z.object({
   /** Milliseconds since the last message of the peer arrived. */
   last_heard_ms: z.number().nullable(),
   detail: z.string().nullable(),
+  /** What the node's UID is to this node; null where it is not known. */
+  trust: z.enum(TRUST_LEVELS).nullable().exactOptional(),
 });
 export type LinkStatus = z.output<typeof linkStatus>;
 
@@ -32,6 +37,10 @@ export const statusReport = z.object({
     jid: z.string(),
     ip4: z.string().nullable(),
     mac: z.string().nullable(),
+    /** Left out where no controller answers. */
+    ip6: z.string().nullable().exactOptional(),
+    /** What is wrong with this node's address, or null. */
+    detail: z.string().nullable().exactOptional(),
     controller_uptime_ms: z.number(),
   }),
   hub: z.object({
@@ -60,6 +69,18 @@ export const statusReport = z.object({
   /** Members of the network by the roster, this account left out; null while the roster is not known. */
   members: z.number().nullable(),
   links: z.array(linkStatus),
+  /** Left out where no controller answers. */
+  trust: z
+    .object({
+      mode: z.enum(TRUST_MODES),
+      pinned: z.number(),
+      verified: z.number(),
+      /** New nodes that are there and wait for a person; the table of links shows a few of them. */
+      waiting: z.number(),
+      /** Why what is pinned cannot be kept, or null. */
+      detail: z.string().nullable(),
+    })
+    .exactOptional(),
   counters: z.record(z.string(), z.number()),
 });
 export type StatusReport = z.output<typeof statusReport>;

@@ -60,6 +60,21 @@ test('small frames share a message and come out as chunks of their own', () => {
   expect(to.carrier.rxBytes).toBe(from.carrier.txBytes);
 });
 
+test('broadcasts and multicasts are counted apart at both ends: they do not mean that anybody uses the link', () => {
+  const [from, to] = [newEnd(), newEnd()];
+  const broadcast = read(1, 100);
+  broadcast.fill(0xff, 10, 16);
+  const multicast = read(2, 50);
+  multicast.set([0x33, 0x33, 0, 0, 0, 1], 10);
+  for (const frame of [broadcast, multicast, read(3, 200)]) from.carrier.enqueue(frame, 0, frame.length);
+  from.carrier.flush();
+  for (const message of from.messages) to.carrier.receive(message);
+  for (const { carrier } of [from, to]) {
+    expect(carrier.groupBytes).toBe(8 + 114 + 8 + 64);
+    expect(carrier.rxBytes + carrier.txBytes - carrier.groupBytes).toBe(8 + 214);
+  }
+});
+
 test('a super-frame leaves in messages of the largest size, without any byte of it lost', () => {
   const [from, to] = [newEnd(), newEnd()];
   const frame = superFrame(58_000);

@@ -5,7 +5,7 @@ import {
   readFramesSequence,
   writeFramesHeader,
 } from '@kith/protocol';
-import { Chunker } from '@kith/tap';
+import { Chunker, isGroupChunk } from '@kith/tap';
 import { AGGREGATE_MAX_BYTES, nextAggregate } from './aggregation.ts';
 import { CreditReceiver, type CreditReport, CreditSender } from './credit.ts';
 import { FrameQueue } from './frame-queue.ts';
@@ -52,6 +52,8 @@ export class ChannelCarrier {
   #aggregate = AGGREGATE_MAX_BYTES;
   rxBytes = 0;
   txBytes = 0;
+  /** Of both, those of broadcasts and multicasts, which say nothing about whether anybody uses the link. */
+  groupBytes = 0;
   rxChunks = 0;
   malformed = 0;
   /** Frames that were none. */
@@ -74,6 +76,7 @@ export class ChannelCarrier {
       // Where one chunk finds no room, those behind it would only come out of order.
       if (bytes === 0 || !this.#queue.push(this.#chunk, 0, bytes)) return;
       this.txBytes += bytes;
+      if (isGroupChunk(this.#chunk, 0, bytes)) this.groupBytes += bytes;
     }
   }
 
@@ -137,6 +140,7 @@ export class ChannelCarrier {
   readonly #onChunk = (data: Uint8Array, offset: number, length: number): void => {
     this.rxChunks++;
     this.rxBytes += length;
+    if (isGroupChunk(data, offset, length)) this.groupBytes += length;
     this.#events.chunk(data, offset, length);
   };
 }

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 import { nextAggregate } from './aggregation.ts';
-import { DEAD_AFTER_MS, Liveness, PING_INTERVAL_MS } from './liveness.ts';
+import {
+  DEAD_AFTER_MS,
+  IDLE_DEAD_AFTER_MS,
+  IDLE_PING_INTERVAL_MS,
+  Liveness,
+  PING_INTERVAL_MS,
+} from './liveness.ts';
 
 test('pings are due once per interval and measure the round trip', () => {
   const liveness = new Liveness(0);
@@ -23,6 +29,26 @@ test('a peer is dead after the time-out of silence, and not before', () => {
   liveness.heard(100);
   expect(liveness.isDead(100 + DEAD_AFTER_MS)).toBe(false);
   expect(liveness.isDead(101 + DEAD_AFTER_MS)).toBe(true);
+});
+
+test('an idle link is probed seldom and given up late', () => {
+  const liveness = new Liveness(0);
+  expect(liveness.pingDue(0)).toBeDefined();
+  liveness.setIdle(true, 0);
+  expect(liveness.pingDue(IDLE_PING_INTERVAL_MS - 1)).toBeUndefined();
+  expect(liveness.pingDue(IDLE_PING_INTERVAL_MS)).toBeDefined();
+  expect(liveness.isDead(IDLE_DEAD_AFTER_MS)).toBe(false);
+  expect(liveness.isDead(IDLE_DEAD_AFTER_MS + 1)).toBe(true);
+});
+
+test('a link that begins to be used is probed at once, and has its whole time to answer', () => {
+  const liveness = new Liveness(0);
+  liveness.setIdle(true, 0);
+  liveness.pingDue(10_000);
+  liveness.setIdle(false, 14_000);
+  expect(liveness.pingDue(14_000)).toBeDefined();
+  expect(liveness.isDead(14_000 + DEAD_AFTER_MS)).toBe(false);
+  expect(liveness.isDead(14_001 + DEAD_AFTER_MS)).toBe(true);
 });
 
 test('aggregation falls to single frames under loss and grows back without', () => {

@@ -158,6 +158,11 @@ export class PeerSession {
     }
   }
 
+  /** Bytes of the control channel that have not left yet. */
+  get controlBuffered(): number {
+    return this.#closed ? 0 : this.#control.bufferedAmount();
+  }
+
   /** Bytes that the library holds back because SCTP's own buffer is full. */
   get framesBuffered(): number {
     return this.#closed ? 0 : this.#frames.bufferedAmount();

@@ -1,0 +1,105 @@
+import { describeError, type Logger, Timers } from '@kith/base';
+import { type Candidate, formatCandidate, MAX_CANDIDATES } from '@kith/protocol';
+import { endpointText, type SelectedPair } from './channel/peer-session.ts';
+
+/** Host candidates come within a millisecond of each other; this is how long the first waits for company before it is reported. */
+const CANDIDATE_BATCH_MS = 5;
+
+/**
+ * How long the DTLS client (the smaller UID) leaves the first connectivity checks to the server. libdatachannel drops a ClientHello
+ * that arrives before the receiver's own ICE is connected, and repeats it after one second (libdatachannel#1635). When the server
+ * checks first, it is connected first: two nodes on one machine took 1.0 s to connect in 4 of 10 tries without this, and in 1 of 16
+ * with it (0.15 s in the others). Where the server's checks cannot get through until ours have opened a NAT, this is the price.
+ */
+const SERVER_HEAD_START_MS = 100;
+
+export interface CandidateActions {
+  /** More local candidates are known; `complete` when there will be no more. */
+  known(complete: boolean): void;
+  /** Hands one of the peer's candidates to ICE; may throw. */
+  check(candidate: Candidate): void;
+  /** Addresses that no link may use: the overlay's own, and those of interfaces that the controller excluded. */
+  isExcluded(ip: string): boolean;
+}
+
+/** The ICE candidates of one attempt: ours on their way to the controller, the peer's on their way to ICE. */
+export class CandidateExchange {
+  readonly #actions: CandidateActions;
+  readonly #log: Logger;
+  readonly #timers = new Timers();
+  readonly #local: Candidate[] = [];
+  readonly #remote = new Map<string, Candidate>();
+  /** The peer's candidates that ICE has not been given yet. */
+  #unchecked: Candidate[] = [];
+  #gathered = false;
+
+  constructor(actions: CandidateActions, log: Logger) {
+    this.#actions = actions;
+    this.#log = log;
+  }
+
+  get isGathered(): boolean {
+    return this.#gathered;
+  }
+
+  /** Local candidates so far in IPOP's form, separated by spaces. */
+  local(): string {
+    return this.#local.map(formatCandidate).join(' ');
+  }
+
+  addLocal(candidate: Candidate): void {
+    if (this.#local.length >= MAX_CANDIDATES || this.#actions.isExcluded(candidate.ip)) return;
+    this.#local.push(candidate);
+    if (!this.#timers.has('batch')) {
+      this.#timers.after('batch', CANDIDATE_BATCH_MS, () => this.#actions.known(this.#gathered));
+    }
+  }
+
+  gathered(): void {
+    this.#gathered = true;
+    this.#timers.clear('batch');
+    this.#actions.known(true);
+  }
+
+  /** This end is DTLS client: the peer's checks go first. */
+  giveHeadStart(): void {
+    this.#timers.after('head start', SERVER_HEAD_START_MS, () => this.#checkAll());
+  }
+
+  /** Exceeding candidates are ignored: MAX_CANDIDATES bounds what ICE has to check. */
+  addRemote(candidates: readonly Candidate[]): void {
+    for (const candidate of candidates) {
+      const key = formatCandidate(candidate);
+      if (this.#remote.has(key) || this.#remote.size >= MAX_CANDIDATES) continue;
+      this.#remote.set(key, candidate);
+      this.#unchecked.push(candidate);
+    }
+    if (!this.#timers.has('head start')) this.#checkAll();
+  }
+
+  /**
+   * ICE calls an address peer-reflexive when a check from it came before it was signalled (RFC 8445 §7.3.1.3); a person wants to know
+   * what it is, which the signalled candidate tells.
+   */
+  named(pair: SelectedPair | null): SelectedPair | null {
+    if (pair === null) return null;
+    const signalled = [...this.#remote.values()].find(
+      ({ ip, port }) => endpointText(ip, port) === pair.remote,
+    );
+    return signalled === undefined ? pair : { ...pair, remoteType: signalled.type };
+  }
+
+  stop(): void {
+    this.#timers.clearAll();
+  }
+
+  #checkAll(): void {
+    for (const candidate of this.#unchecked.splice(0)) {
+      try {
+        this.#actions.check(candidate);
+      } catch (error) {
+        this.#log.warn(`ICE refuses a candidate: ${describeError(error)}`);
+      }
+    }
+  }
+}
