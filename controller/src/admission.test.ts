@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '@kith/base';
@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Admission } from './admission.ts';
 import { KnownNodes } from './known-nodes.ts';
 import { Membership } from './membership.ts';
+import { Trust } from './trust.ts';
 
 const log = createLogger('test', 'silent');
 const fpr = Array(32).fill('AB').join(':');
@@ -21,13 +22,15 @@ const data = encodeSignal(signal);
 
 let directory: string;
 let known: KnownNodes;
+let trust: Trust;
 let admission: Admission;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'kith-admission-'));
   known = new KnownNodes(join(directory, 'nodes.json'), log);
   const membership = new Membership('me@x', 'friends');
   for (const jid of ['bob@x', 'eve@x']) membership.update({ jid, groups: ['friends'], subscription: 'both' });
-  admission = new Admission(membership, known);
+  trust = new Trust('first-use', known, 'me@x');
+  admission = new Admission(membership, trust);
 });
 afterEach(async () => {
   await known.saved();
@@ -35,12 +38,12 @@ afterEach(async () => {
 });
 
 test('a member node with a sound signal is admitted', () => {
-  expect(admission.judge(`bob@x/kith-${uid}`, 'con_req', data)).toEqual({ type: 'con_req', signal });
+  expect(admission.judge(`bob@x/kith-${uid}`, 'con_req', data, 0)).toEqual({ type: 'con_req', signal });
 });
 
 test('a stranger gets what an account without Kith would answer, and nothing of his signal is read', () => {
   for (const text of [data, 'nonsense', '']) {
-    expect(admission.judge(`mallory@x/kith-${uid}`, 'con_req', text)).toEqual({
+    expect(admission.judge(`mallory@x/kith-${uid}`, 'con_req', text, 0)).toEqual({
       refused: 'service-unavailable',
       detail: undefined,
     });
@@ -54,31 +57,62 @@ test.each([
   ["another node's UID", `bob@x/kith-${'00'.repeat(20)}`, 'con_req', data, 'bad-request'],
   ['data that is no signal', `bob@x/kith-${uid}`, 'con_req', '{"v":1}', 'bad-request'],
 ])('a member with %s is told so', (_what, from, type, text, refused) => {
-  expect(admission.judge(from, type, text)).toMatchObject({ refused });
+  expect(admission.judge(from, type, text, 0)).toMatchObject({ refused });
 });
 
 test('a UID belongs to the member who used it first', () => {
-  expect(admission.admits(`bob@x/kith-${uid}`, uid)).toBe(true);
-  expect(admission.judge(`eve@x/kith-${uid}`, 'con_req', data)).toMatchObject({ refused: 'forbidden' });
-  expect(admission.counters.refused_uid_of_other).toBe(1);
+  expect(admission.admits(`bob@x/kith-${uid}`, uid, 0)).toBe(true);
+  expect(admission.judge(`eve@x/kith-${uid}`, 'con_req', data, 0)).toMatchObject({ refused: 'forbidden' });
+  expect(trust.proved('bob@x', uid)).toBe(true);
+  expect(admission.judge(`eve@x/kith-${uid}`, 'con_req', data, 0)).toMatchObject({ refused: 'forbidden' });
+  expect(admission.counters.refused_uid_of_other).toBe(2);
 });
 
-test('who owns a UID is kept on disk, readable by the owner only; a damaged file is set aside', async () => {
-  admission.admits(`bob@x/kith-${uid}`, uid);
-  await known.saved();
-  const file = join(directory, 'nodes.json');
-  expect((await stat(file)).mode & 0o777).toBe(0o600);
-  const again = new KnownNodes(file, log);
-  await again.load();
-  expect(again.jidOf(uid)).toBe('bob@x');
-  await writeFile(file, '{"version":1,');
-  const fresh = new KnownNodes(file, log);
-  await fresh.load();
-  expect(fresh.jidOf(uid)).toBeUndefined();
-  expect(await readFile(`${file}.damaged`, 'utf8')).toBe('{"version":1,');
+test('a second node of a member is refused, noted once in the log, and its fingerprint is kept for whoever compares it', () => {
+  known.put('12'.repeat(20), { jid: 'bob@x', fpr: null, verified: false, since: '' });
+  const first = admission.judge(`bob@x/kith-${uid}`, 'con_req', data, 0);
+  expect(first).toEqual({
+    refused: 'not-allowed',
+    detail: expect.stringContaining('unverified new node of bob@x'),
+  });
+  expect(admission.judge(`bob@x/kith-${uid}`, 'con_req', data, 0)).toEqual({
+    refused: 'not-allowed',
+    detail: undefined,
+  });
+  expect(trust.waiting.of('bob@x')).toMatchObject([{ uid, fpr }]);
+});
+
+test('a node that is met for the first time has no more than its own share either', () => {
+  const heard = [...Array(3_000).keys()].filter(
+    () => admission.judge(`bob@x/kith-${uid}`, 'con_req', data, 0).refused === undefined,
+  );
+  // One that began the first contact, and a burst.
+  expect(heard).toHaveLength(201);
+  expect(admission.judge('eve@x/phone', 'con_req', data, 0).refused).toBe('bad-request');
+});
+
+test('a flood of invented nodes is cut off, fills no log, and takes nothing from a pinned one', () => {
+  trust.judge('bob@x', uid, 0);
+  trust.proved('bob@x', uid);
+  let lines = 0;
+  for (let i = 0; i < 20_000; i++) {
+    const invented = i.toString(16).padStart(40, '0');
+    const verdict = admission.judge(`eve@x/kith-${invented}`, 'con_req', 'nonsense', 0);
+    if (verdict.refused !== undefined && verdict.detail !== undefined) lines++;
+    // Borrowing the pinned node's UID does not borrow its place either.
+    admission.judge(`eve@x/kith-${uid}`, 'con_req', data, 0);
+  }
+  expect(lines).toBeLessThanOrEqual(20);
+  expect(admission.counters.refused_flood).toBeGreaterThan(30_000);
+  // The one that it borrowed is shown, as eve's attempt at it.
+  expect([...trust.waiting.all()]).toMatchObject([{ jid: 'eve@x', uid }]);
+  expect(admission.judge(`bob@x/kith-${uid}`, 'con_req', data, 0).refused).toBeUndefined();
+  // A second later others are heard again.
+  expect(admission.judge('eve@x/phone', 'con_req', data, 1_000).refused).toBe('bad-request');
 });
 
 test('whatever comes from whomever, the verdict is a refusal or a sound signal', () => {
+  let now = 0;
   fc.assert(
     fc.property(
       fc.string(),
@@ -86,7 +120,8 @@ test('whatever comes from whomever, the verdict is a refusal or a sound signal',
       fc.oneof(fc.string(), fc.json(), fc.constant(data)),
       (from, type, text) => {
         for (const sender of [from, `bob@x/${from}`, `bob@x/kith-${uid}`]) {
-          const verdict = admission.judge(sender, type, text);
+          now += 1_000;
+          const verdict = admission.judge(sender, type, text, now);
           expect(verdict.refused !== undefined || 'signal' in verdict).toBe(true);
         }
       },

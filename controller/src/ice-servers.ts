@@ -1,16 +1,11 @@
 import { describeError, type Logger, Timers } from '@kith/base';
 import { type KithConfig, parseHostPort } from '@kith/config';
-import type { IceServer } from '@kith/protocol';
+import { type IceServer, MAX_ICE_SERVERS } from '@kith/protocol';
+import { afterAnswerMs, afterFailureMs } from './ice-refresh.ts';
 import type { IceServer as HubIceServer } from './xmpp/index.ts';
-
-/** The hub's TURN credentials are asked for again this often; ejabberd's live for 12 hours. */
-const REFRESH_MS = 3_600_000;
 
 /** RFC 8489 §18.6 and RFC 8656 §19: STUN and TURN share it. */
 const STUN_PORT = 3478;
-
-/** Servers that are handed to tincan per link; its library uses one STUN and two TURN servers of them. */
-const MAX_SERVERS = 8;
 
 /** How long a first link waits for the hub's answer: without a relay at hand, a pair that needs one would lose its first attempt. */
 const FIRST_ANSWER_MS = 500;
@@ -23,6 +18,10 @@ export class IceServers {
   readonly #timers = new Timers();
   readonly #onSettled: () => void;
   #discovered: IceServer[] = [];
+  /** Questions in a row that the hub left without a good answer. */
+  #failures = 0;
+  /** Number of the last question; answers to earlier ones come too late. */
+  #asked = 0;
   #settled = false;
 
   /** @param onSettled called once, when the hub has answered or links need not wait for it any longer */
@@ -32,34 +31,47 @@ export class IceServers {
     this.#fromHub = config.from_hub;
     this.#configured = [
       ...config.stun.flatMap((server) => configured('stun', server)),
-      ...config.turn.flatMap(({ server, username, password }) =>
-        configured('turn', server).map((parsed) => ({ ...parsed, username, password })),
+      ...config.turn.flatMap(({ server, transport, username, password }) =>
+        configured('turn', server).map((parsed) => ({ ...parsed, transport, username, password })),
       ),
     ];
   }
 
   current(): IceServer[] {
-    return [...this.#configured, ...this.#discovered].slice(0, MAX_SERVERS);
+    return [...this.#configured, ...this.#discovered].slice(0, MAX_ICE_SERVERS);
   }
 
-  /** Asks the hub now and again later. */
+  /** Asks the hub now, and again before the credentials that it gives end. */
   refresh(discover: () => Promise<HubIceServer[]>): void {
     if (!this.#fromHub) {
       this.#settle();
       return;
     }
     if (!this.#settled) this.#timers.after('first answer', FIRST_ANSWER_MS, () => this.#settle());
-    this.#timers.after('refresh', REFRESH_MS, () => this.refresh(discover));
+    this.#timers.clear('refresh');
+    const question = ++this.#asked;
     discover().then(
       (servers) => {
+        if (question !== this.#asked) return;
+        this.#failures = 0;
         this.#discovered = servers.flatMap(usable);
         this.#log.info(
           { servers: servers.length, usable: this.#discovered.length },
           'STUN and TURN servers of the hub',
         );
+        this.#again(afterAnswerMs(servers, Date.now()), discover);
+        this.#settle();
       },
-      (error: unknown) => this.#log.warn(`no STUN and TURN servers from the hub: ${describeError(error)}`),
+      (error: unknown) => {
+        if (question !== this.#asked) return;
+        this.#log.warn(`no STUN and TURN servers from the hub: ${describeError(error)}`);
+        this.#again(afterFailureMs(++this.#failures), discover);
+      },
     );
+  }
+
+  #again(ms: number, discover: () => Promise<HubIceServer[]>): void {
+    this.#timers.after('refresh', ms, () => this.refresh(discover));
   }
 
   #settle(): void {
@@ -70,6 +82,7 @@ export class IceServers {
   }
 
   stop(): void {
+    this.#asked++;
     this.#timers.clearAll();
   }
 }
@@ -80,16 +93,18 @@ function configured(type: IceServer['type'], server: string): IceServer[] {
   return parsed === undefined ? [] : [{ type, ...parsed }];
 }
 
-/** node-datachannel speaks STUN and TURN over UDP only. */
-function usable(server: HubIceServer): IceServer[] {
-  if (server.transport !== 'udp' || server.type === 'turns') return [];
+/** STUN is asked by UDP alone, and nothing here speaks TURN over DTLS. */
+function usable({ type, host, port, transport, username, password }: HubIceServer): IceServer[] {
+  if (type === 'stun') return transport === 'udp' ? [{ type, host, port }] : [];
+  if (type === 'turns' && transport === 'udp') return [];
   return [
     {
-      type: server.type,
-      host: server.host,
-      port: server.port,
-      ...(server.username === undefined ? {} : { username: server.username }),
-      ...(server.password === undefined ? {} : { password: server.password }),
+      type: 'turn',
+      host,
+      port,
+      transport: type === 'turns' ? 'tls' : transport,
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
     },
   ];
 }

@@ -1,97 +1,209 @@
-import { open, readFile, rename } from 'node:fs/promises';
-import { describeError, type Logger } from '@kith/base';
-import { isUid, type Uid } from '@kith/protocol';
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { describeError, type Logger, SystemError } from '@kith/base';
+import { isFingerprint, isUid, type Uid } from '@kith/protocol';
 import { z } from 'zod';
 
-/** Nodes that are remembered; the least recently admitted ones are forgotten first. */
-const MAX_NODES = 4_096;
+/** Nodes that can be pinned. At the limit new ones are refused: forgetting an old one would let somebody else take its place. */
+export const MAX_PINS = 4_096;
 
-const stored = z.object({
+/** A node that belongs to a member. */
+export interface Pin {
+  /** Bare JID of the member. */
+  readonly jid: string;
+  /** SHA-256 fingerprint of its certificate, once heard; the UID is its first 160 bits. */
+  readonly fpr: string | null;
+  /** A person has compared it. */
+  readonly verified: boolean;
+  /** When it was pinned, accepted or verified, ISO 8601. */
+  readonly since: string;
+}
+
+const uid = z.string().refine(isUid, 'is no UID');
+const jid = z.string().min(3).max(3_071);
+/** Written before pins had more to say than whose they are. */
+const first = z.strictObject({
   version: z.literal(1),
-  nodes: z.array(z.object({ uid: z.string(), jid: z.string() })),
+  nodes: z.array(z.strictObject({ uid, jid })).max(MAX_PINS),
 });
+const second = z.strictObject({
+  version: z.literal(2),
+  nodes: z
+    .array(
+      z.strictObject({
+        ...{ uid, jid },
+        fpr: z.string().refine(isFingerprint, 'is no fingerprint').nullable(),
+        verified: z.boolean(),
+        since: z.string(),
+      }),
+    )
+    .max(MAX_PINS),
+});
+const stored = z.discriminatedUnion('version', [first, second]);
 
 /**
- * Which member each node belongs to, kept across restarts: a UID belongs to the JID that used it first, and a link that a running
- * tincan still holds can be judged before its peer's presence has come.
+ * The pins: which member each node belongs to, kept across restarts. A UID belongs to one JID for good, until a person says
+ * otherwise. A file that cannot be read is an error, never an empty one: everybody would be new again, and so would be an impostor.
  */
 export class KnownNodes {
   readonly #file: string;
   readonly #log: Logger;
-  readonly #jids = new Map<Uid, string>();
-  #saving: Promise<void> = Promise.resolve();
+  readonly #pins = new Map<Uid, Pin>();
+  readonly #byJid = new Map<string, Set<Uid>>();
+  #saving: Promise<void> | undefined;
+  #changed = false;
+  #problem: string | null = null;
 
   constructor(file: string, log: Logger) {
     this.#file = file;
     this.#log = log;
   }
 
-  /** Reads the file; a missing one is an empty one, a damaged one is reported and set aside. */
+  /**
+   * Reads the file; a missing one is an empty one.
+   * @throws SystemError PINS_UNREADABLE, PINS_DAMAGED; both name the file.
+   */
   async load(): Promise<void> {
     let text: string;
     try {
       text = await readFile(this.#file, 'utf8');
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) {
-        this.#log.warn(`cannot read ${this.#file}: ${describeError(error)}`);
-      }
-      return;
+    } catch (cause) {
+      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return;
+      throw new SystemError('PINS_UNREADABLE', `cannot read the pinned nodes in ${this.#file}`, {
+        ...{ field: this.#file, cause },
+      });
     }
     try {
-      for (const { uid, jid } of stored.parse(JSON.parse(text)).nodes.slice(-MAX_NODES)) {
-        if (isUid(uid)) this.#jids.set(uid, jid);
-      }
+      this.#take(text);
     } catch (error) {
-      await rename(this.#file, `${this.#file}.damaged`);
-      this.#log.error(`${this.#file} was damaged and is set aside: ${describeError(error)}`);
+      const detail =
+        error instanceof z.ZodError ? z.prettifyError(error).split('\n')[0] : describeError(error);
+      throw new SystemError(
+        'PINS_DAMAGED',
+        `the pinned nodes in ${this.#file} are damaged (${detail}); put a copy of it back, or delete it to trust anew whoever comes first`,
+        { field: this.#file },
+      );
     }
+  }
+
+  #take(text: string): void {
+    const { version, nodes } = stored.parse(JSON.parse(text));
+    if (version === 1) {
+      const since = new Date().toISOString();
+      for (const node of nodes) this.#set(node.uid, { jid: node.jid, fpr: null, verified: false, since });
+      return;
+    }
+    for (const { uid: id, ...pin } of nodes) {
+      if (this.#pins.has(id)) throw new Error(`UID ${id} stands twice`);
+      this.#set(id, pin);
+    }
+  }
+
+  get size(): number {
+    return this.#pins.size;
+  }
+
+  /** Why the last attempt to write the file failed; null when it did not. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  get(id: Uid): Pin | undefined {
+    return this.#pins.get(id);
+  }
+
+  all(): Iterable<[Uid, Pin]> {
+    return this.#pins;
   }
 
   /** Bare JID that the UID belongs to. */
-  jidOf(uid: Uid): string | undefined {
-    return this.#jids.get(uid);
+  jidOf(id: Uid): string | undefined {
+    return this.#pins.get(id)?.jid;
   }
 
   /** All nodes of a member. */
-  nodesOf(jid: string): Uid[] {
-    return [...this.#jids].filter(([, owner]) => owner === jid).map(([uid]) => uid);
+  nodesOf(owner: string): Uid[] {
+    return [...(this.#byJid.get(owner) ?? [])];
   }
 
-  /** Takes note of a node; false when the UID belongs to another JID already. */
-  claim(uid: Uid, jid: string): boolean {
-    const owner = this.#jids.get(uid);
-    if (owner !== undefined) return owner === jid;
-    this.#jids.set(uid, jid);
-    for (const oldest of this.#jids.keys()) {
-      if (this.#jids.size <= MAX_NODES) break;
-      this.#jids.delete(oldest);
-    }
+  /** Pins a node, or changes what its pin says; false at the limit. The JID of a pin never changes here. */
+  put(id: Uid, pin: Pin): boolean {
+    const present = this.#pins.get(id);
+    if (present === undefined ? this.#pins.size >= MAX_PINS : present.jid !== pin.jid) return false;
+    this.#set(id, pin);
     this.#save();
     return true;
   }
 
-  /** Resolves when all that was claimed is on disk. */
-  saved(): Promise<void> {
-    return this.#saving;
+  remove(id: Uid): void {
+    const pin = this.#pins.get(id);
+    if (pin === undefined) return;
+    this.#pins.delete(id);
+    const nodes = this.#byJid.get(pin.jid);
+    nodes?.delete(id);
+    if (nodes?.size === 0) this.#byJid.delete(pin.jid);
+    this.#save();
   }
 
+  /** Resolves when all that was changed was written, or could not be: see `problem`. */
+  async saved(): Promise<void> {
+    await this.#saving;
+  }
+
+  #set(id: Uid, pin: Pin): void {
+    this.#pins.set(id, pin);
+    const nodes = this.#byJid.get(pin.jid);
+    if (nodes === undefined) this.#byJid.set(pin.jid, new Set([id]));
+    else nodes.add(id);
+  }
+
+  /** Changes that come while the file is being written go into the next writing together. */
   #save(): void {
-    this.#saving = this.#saving.then(async () => {
-      try {
-        const nodes = [...this.#jids].map(([uid, jid]) => ({ uid, jid }));
-        // Written beside and renamed, so that a crash leaves either the old or the new file whole.
-        const temporary = `${this.#file}.new`;
-        const handle = await open(temporary, 'w', 0o600);
-        try {
-          await handle.writeFile(`${JSON.stringify({ version: 1, nodes }, null, 1)}\n`);
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
-        await rename(temporary, this.#file);
-      } catch (error) {
-        this.#log.error(`cannot write ${this.#file}: ${describeError(error)}`);
-      }
+    this.#changed = true;
+    this.#saving ??= this.#write().finally(() => {
+      this.#saving = undefined;
     });
+  }
+
+  async #write(): Promise<void> {
+    while (this.#changed) {
+      this.#changed = false;
+      try {
+        await replaceFile(this.#file, this.#text());
+        this.#problem = null;
+      } catch (error) {
+        this.#problem = `cannot write ${this.#file}: ${describeError(error)}`;
+        this.#log.error(this.#problem);
+      }
+    }
+  }
+
+  #text(): string {
+    const nodes = [...this.#pins].map(([id, pin]) => ({ uid: id, ...pin }));
+    return `${JSON.stringify({ version: 2, nodes }, null, 1)}\n`;
+  }
+}
+
+/**
+ * Written beside and renamed, so that a crash at any moment leaves either the old or the new file whole. rename(2) is atomic but not
+ * durable: without the fsync of the directory a power failure may bring the old name back, and with it a forgotten pin.
+ */
+export async function replaceFile(file: string, text: string): Promise<void> {
+  const temporary = `${file}.new`;
+  // What an earlier crash left there has the mode that it has; a new one gets ours.
+  await rm(temporary, { force: true });
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+  const directory = await open(dirname(file), 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 }

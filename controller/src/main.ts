@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { createLogger, describeError, type Logger, readStartDocument, watchParent } from '@kith/base';
 import { type ControllerStart, parseControllerStart } from '@kith/config';
+import { AddressStore } from './addressing/index.ts';
 import { Controller } from './controller.ts';
 import { KnownNodes } from './known-nodes.ts';
 import { dropPrivileges } from './privileges.ts';
@@ -11,15 +12,17 @@ const EXIT_FAILED = 1;
 async function run(start: ControllerStart, log: Logger): Promise<void> {
   const known = new KnownNodes(join(start.state_dir, 'controller', 'nodes.json'), log);
   await known.load();
+  const store = new AddressStore(join(start.state_dir, 'controller', 'addresses.json'), log);
   const controller = new Controller(
     start.config,
     start.api_port,
     join(start.runtime_dir, 'api.secret'),
     known,
+    { store, remembered: await store.load() },
     log,
   );
   const socket = join(start.runtime_dir, 'controller', 'status.sock');
-  const status = await StatusServer.listen(socket, () => controller.status(), log);
+  const status = await StatusServer.listen(socket, controller, log);
   let ending = false;
   const end = (): void => {
     if (ending) return;

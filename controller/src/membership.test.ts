@@ -69,3 +69,24 @@ test('whatever the pushes, the members are those of the last state of each conta
     }),
   );
 });
+
+test('whoever this account blocks is no member, whatever the roster says', () => {
+  const membership = new Membership('me@vpn.test', undefined);
+  membership.reset(['a@x.test', 'b@x.test', 'c@y.test'].map((jid) => entry(jid, [])));
+  membership.block({ what: 'all', jids: ['a@x.test', 'y.test'] });
+  expect(['a@x.test', 'b@x.test', 'c@y.test/kith-1'].map((jid) => membership.isMember(jid))).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  expect([...membership.others()]).toEqual(['b@x.test']);
+  expect(membership.count).toBe(1);
+  expect(membership.block({ what: 'remove', jids: ['a@x.test'] })).toEqual(['a@x.test']);
+  membership.block({ what: 'add', jids: ['b@x.test'] });
+  expect([...membership.others()]).toEqual(['a@x.test']);
+  membership.block({ what: 'all', jids: [] });
+  expect(membership.count).toBe(3);
+  // Blocking oneself ends nothing.
+  membership.block({ what: 'add', jids: ['me@vpn.test'] });
+  expect(membership.isMember('me@vpn.test/kith-2')).toBe(true);
+});

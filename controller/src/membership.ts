@@ -1,4 +1,5 @@
 import { bareJid } from '@kith/protocol';
+import type { BlockChange } from './xmpp/index.ts';
 
 /** One roster entry as RFC 6121 §2.1.2 describes it. */
 export interface RosterEntry {
@@ -18,6 +19,7 @@ export class Membership {
   readonly #self: string;
   readonly #group: string | undefined;
   #members = new Set<string>();
+  readonly #blocked = new Set<string>();
   /** Entries beyond MAX_ROSTER. */
   ignored = 0;
 
@@ -50,17 +52,35 @@ export class Membership {
 
   isMember(jid: string): boolean {
     const bare = bareJid(jid);
-    return bare === this.#self || this.#members.has(bare);
+    return bare === this.#self || (this.#members.has(bare) && !this.#isBlocked(bare));
+  }
+
+  /**
+   * The account's block list changed (XEP-0191): what this person does not want to hear of is no member, whatever the roster says.
+   * Gives the members that are not blocked any more.
+   */
+  block({ what, jids }: BlockChange): string[] {
+    const before = [...this.#members].filter((jid) => this.#isBlocked(jid));
+    if (what === 'all') this.#blocked.clear();
+    for (const jid of jids) {
+      if (what === 'remove') this.#blocked.delete(jid);
+      else if (this.#blocked.size < MAX_ROSTER) this.#blocked.add(jid);
+    }
+    return before.filter((jid) => !this.#isBlocked(jid));
   }
 
   /** Members, this account left out. */
   get count(): number {
-    return this.#members.size;
+    return [...this.others()].length;
   }
 
   /** Bare JIDs of all members but this account. */
   others(): Iterable<string> {
-    return this.#members;
+    return [...this.#members].filter((jid) => !this.#isBlocked(jid));
+  }
+
+  #isBlocked(bare: string): boolean {
+    return this.#blocked.has(bare) || this.#blocked.has(bare.slice(bare.indexOf('@') + 1));
   }
 
   #admits(entry: RosterEntry): boolean {

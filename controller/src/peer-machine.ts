@@ -21,6 +21,18 @@ const STABLE_AFTER_MS = 10_000;
 /** A local description comes within milliseconds; when none did, the notification was lost and is asked for again. */
 const DESCRIPTION_RETRY_MS = 1_000;
 
+/**
+ * How long a packet for the node makes its link wanted: two attempts. An application that goes on sending wants it anew each second;
+ * one that gave up should not have a link made for it.
+ */
+export const WANTED_MS = 2 * ATTEMPT_TIMEOUT_MS;
+
+/**
+ * Begins the reason of a link's end when it was given up for want of use. The other end's control channel brings it to its controller,
+ * which then does not begin anew of itself.
+ */
+const RESTING = 'resting: ';
+
 /** What the machine wants done. The shell does it in order. */
 export type PeerAction =
   | { do: 'create-link'; uid: Uid; attempt: number; remote: RemoteEnd | undefined }
@@ -35,7 +47,7 @@ export interface RemoteEnd {
 }
 
 export type PeerState =
-  /** Nothing to do: the node is not there. */
+  /** Nothing to do: the node is not there, or nobody wants to send to it. */
   | { is: 'idle' }
   | { is: 'connecting'; since: number }
   | { is: 'online'; since: number }
@@ -54,6 +66,9 @@ export class PeerMachine {
   readonly uid: Uid;
   readonly #mine: SecurityTerms;
   readonly #random: () => number;
+  readonly #onDemand: boolean;
+  /** Until when this end wants a link; infinite: always. It accepts the peer's wish in any case. */
+  #wantedUntil: number;
   #state: PeerState = { is: 'idle' };
   #attempt = 0;
   #failures = 0;
@@ -68,8 +83,11 @@ export class PeerMachine {
   #why = '';
   #lastFailure: string | null = null;
 
-  constructor(uid: Uid, mine: SecurityTerms, random: () => number = Math.random) {
+  /** @param onDemand whether links wait for packets; otherwise they are made as soon as the node is there */
+  constructor(uid: Uid, mine: SecurityTerms, random: () => number = Math.random, onDemand = false) {
     this.uid = uid;
+    this.#onDemand = onDemand;
+    this.#wantedUntil = onDemand ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     this.#mine = mine;
     this.#random = random;
   }
@@ -106,15 +124,34 @@ export class PeerMachine {
     return [];
   }
 
-  /** The node's presence came. */
-  present(now: number): PeerAction[] {
-    const wasPresent = this.#present;
+  /**
+   * The node's presence came.
+   * @param room whether there is room for a link that no packet asks for
+   */
+  present(now: number, room = true): PeerAction[] {
+    const isNews = !this.#present;
     this.#present = true;
+    if (isNews && !this.#onDemand) {
+      this.#wantedUntil = room ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+    }
+    if (!this.#isWanted(now)) return [];
     if (this.#state.is === 'idle') return this.#start(now);
     // Fresh presence after absence is a better time to try than a clock.
-    if (!wasPresent && (this.#state.is === 'waiting' || this.#state.is === 'refused'))
-      return this.#start(now);
+    if (isNews && (this.#state.is === 'waiting' || this.#state.is === 'refused')) return this.#start(now);
     return [];
+  }
+
+  /** A packet for the node waits for a link. */
+  want(now: number): PeerAction[] {
+    this.#wantedUntil = Math.max(this.#wantedUntil, now + WANTED_MS);
+    return this.#present && this.#state.is === 'idle' ? this.#start(now) : [];
+  }
+
+  /** Ends an online link that is not used, until a packet or the peer wants it again. */
+  rest(reason: string): PeerAction[] {
+    if (this.#state.is !== 'online') return [];
+    this.#fallAsleep();
+    return [this.#trim(`${RESTING}${reason}`)];
   }
 
   /** The node's presence went, or our session did. A running link is not touched: its life is measured, not announced. */
@@ -181,9 +218,13 @@ export class PeerMachine {
 
   offline(attempt: number, reason: string, now: number): PeerAction[] {
     if (attempt !== this.#attempt || !this.#isLinked()) return [];
+    if (reason.includes(RESTING)) {
+      this.#fallAsleep();
+      return [];
+    }
     const wasStable = this.#state.is === 'online' && now - this.#state.since >= STABLE_AFTER_MS;
     if (wasStable) this.#failures = 0;
-    if (wasStable && this.#present) return this.#start(now);
+    if (wasStable && this.#present && this.#isWanted(now)) return this.#start(now);
     return this.#fail(reason, now, []);
   }
 
@@ -205,7 +246,7 @@ export class PeerMachine {
   /** tincan was restarted and knows no link any more. */
   tincanRestarted(now: number): PeerAction[] {
     if (!this.#isLinked()) return [];
-    if (!this.#present) {
+    if (!this.#present || !this.#isWanted(now)) {
       this.#state = { is: 'idle' };
       return [];
     }
@@ -214,7 +255,10 @@ export class PeerMachine {
 
   tick(now: number): PeerAction[] {
     const state = this.#state;
-    if (state.is === 'waiting' && now >= state.until) return this.#start(now);
+    if (state.is === 'waiting' && now >= state.until) {
+      if (this.#isWanted(now)) return this.#start(now);
+      this.#state = { is: 'idle' };
+    }
     if (state.is !== 'connecting') return [];
     if (now - state.since >= ATTEMPT_TIMEOUT_MS) {
       const reason =
@@ -245,6 +289,16 @@ export class PeerMachine {
     this.#state = { is: 'idle' };
     this.#present = false;
     return actions;
+  }
+
+  #isWanted(now: number): boolean {
+    return now < this.#wantedUntil;
+  }
+
+  #fallAsleep(): void {
+    this.#state = { is: 'idle' };
+    this.#failures = 0;
+    this.#wantedUntil = Number.NEGATIVE_INFINITY;
   }
 
   #isLinked(): boolean {

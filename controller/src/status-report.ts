@@ -60,13 +60,20 @@ export function buildStatus(input: StatusInput): StatusReport {
     tincan: {
       running: input.tincanProblem === null,
       instance: local?.instance ?? null,
-      detail: input.tincanProblem,
+      detail: input.tincanProblem ?? apiWarning(local),
     },
     tap: local === undefined ? null : tapStatus(local, input.tincanProblem === null),
     members: input.memberCount,
     links: [...links, ...absent].sort((a, b) => a.name.localeCompare(b.name) || a.uid.localeCompare(b.uid)),
     counters: { ...linkTotals(input.measured), ...input.counters },
   };
+}
+
+/** What a person should know of a tincan that runs. */
+function apiWarning(local: LocalState | undefined): string | null {
+  return local?.api_auth === 'none'
+    ? 'every process of this machine may make links and read and send packets (api.auth: none)'
+    : null;
 }
 
 function tapStatus(local: LocalState, reached: boolean): NonNullable<StatusReport['tap']> {
@@ -86,7 +93,7 @@ export function buildTincanStatus(
   measured: readonly PeerState[],
 ): Pick<StatusReport, 'tincan' | 'tap' | 'links' | 'counters'> {
   return {
-    tincan: { running: true, instance: local.instance, detail: null },
+    tincan: { running: true, instance: local.instance, detail: apiWarning(local) },
     tap: tapStatus(local, true),
     links: measured.map((peer) => ({
       ...measuredPart(peer),
@@ -128,6 +135,8 @@ function linkStatus(peer: PeerView, measured: PeerState | undefined, now: number
 
 function stateWord({ state, present }: PeerView): LinkStatus['state'] {
   if (state.is === 'refused') return 'refused';
+  // It is there, and no packet asks for a link.
+  if (present && state.is === 'idle') return 'idle';
   return present || state.is === 'connecting' ? 'connecting' : 'offline';
 }
 

@@ -1,11 +1,11 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { describeError, type Logger, SystemError, Timers } from '@kith/base';
-import type { StatusReport } from '@kith/protocol';
+import { ConfigError, describeError, KithError, type Logger, SystemError, Timers } from '@kith/base';
+import { type StatusReport, type TrustAnswer, type TrustQuestion, trustQuestion } from '@kith/protocol';
 
 /** A question is one short line; whoever sends more is cut off. */
-const MAX_QUESTION_CHARS = 1_024;
+const MAX_QUESTION_CHARS = 4_096;
 
 /** Whoever has not asked by then is cut off. */
 const ASK_WITHIN_MS = 5_000;
@@ -13,7 +13,13 @@ const ASK_WITHIN_MS = 5_000;
 /** People and scripts that look at the same time. */
 const MAX_CLIENTS = 32;
 
-/** Answers `{"m":"status"}` on a unix stream socket, one line of JSON per question, then closes. */
+/** Who answers. */
+export interface Answerer {
+  status(): Promise<StatusReport>;
+  readonly trustCommands: { run(question: TrustQuestion): Promise<TrustAnswer> };
+}
+
+/** Answers `{"m":"status"}` and `{"m":"trust",…}` on a unix stream socket, one line of JSON per question, then closes. */
 export class StatusServer {
   readonly #server: Server;
   readonly #timers = new Timers();
@@ -24,7 +30,7 @@ export class StatusServer {
   }
 
   /** @throws SystemError STATUS_SOCKET. */
-  static async listen(path: string, status: () => Promise<StatusReport>, log: Logger): Promise<StatusServer> {
+  static async listen(path: string, answerer: Answerer, log: Logger): Promise<StatusServer> {
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       await rm(path, { force: true });
@@ -34,7 +40,7 @@ export class StatusServer {
     const server = createServer();
     const self = new StatusServer(server);
     server.maxConnections = MAX_CLIENTS;
-    server.on('connection', (socket) => self.#serve(socket, status, log));
+    server.on('connection', (socket) => self.#serve(socket, answerer, log));
     await new Promise<void>((resolve, reject) => {
       server.once('error', (cause) =>
         reject(new SystemError('STATUS_SOCKET', `cannot listen on ${path}`, { cause })),
@@ -51,7 +57,7 @@ export class StatusServer {
     this.#server.close();
   }
 
-  #serve(socket: Socket, status: () => Promise<StatusReport>, log: Logger): void {
+  #serve(socket: Socket, answerer: Answerer, log: Logger): void {
     const timer = `client ${this.#nextClient++}`;
     let question = '';
     this.#timers.after(timer, ASK_WITHIN_MS, () => socket.destroy());
@@ -64,20 +70,31 @@ export class StatusServer {
       if (question.length > MAX_QUESTION_CHARS) socket.destroy();
       else if (end >= 0) {
         socket.removeAllListeners('data');
-        void answer(question.slice(0, end), status).then((line) => socket.end(`${line}\n`));
+        void answer(question.slice(0, end), answerer).then((line) => socket.end(`${line}\n`));
       }
     });
   }
 }
 
-async function answer(question: string, status: () => Promise<StatusReport>): Promise<string> {
+async function answer(question: string, answerer: Answerer): Promise<string> {
   try {
-    const asked: unknown = JSON.parse(question);
-    if (typeof asked === 'object' && asked !== null && 'm' in asked && asked.m === 'status') {
-      return JSON.stringify(await status());
-    }
-    return JSON.stringify({ error: 'm: must be "status"', code: 'STATUS_QUESTION', field: 'm' });
+    return JSON.stringify(await answerTo(JSON.parse(question), answerer));
   } catch (error) {
-    return JSON.stringify({ error: describeError(error), code: 'STATUS_QUESTION' });
+    const code = error instanceof KithError ? error.code : 'STATUS_QUESTION';
+    const field = error instanceof KithError ? error.field : undefined;
+    return JSON.stringify({ error: describeError(error), code, ...(field === undefined ? {} : { field }) });
   }
+}
+
+async function answerTo(asked: unknown, answerer: Answerer): Promise<StatusReport | TrustAnswer> {
+  const about = typeof asked === 'object' && asked !== null && 'm' in asked ? asked.m : undefined;
+  if (about === 'status') return answerer.status();
+  if (about !== 'trust') {
+    throw new ConfigError('STATUS_QUESTION', 'm: must be "status" or "trust"', { field: 'm' });
+  }
+  const parsed = trustQuestion.safeParse(asked);
+  if (parsed.success) return answerer.trustCommands.run(parsed.data);
+  const [issue] = parsed.error.issues;
+  const field = issue?.path.join('.') ?? '';
+  throw new ConfigError('STATUS_QUESTION', `${field}: ${issue?.message ?? 'is invalid'}`, { field });
 }

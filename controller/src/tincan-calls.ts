@@ -8,6 +8,7 @@ import {
   type ApiReply,
   type ConResp,
   type ConStat,
+  type LinkWanted,
   type LocalState,
   MAX_API_PAYLOAD,
   type PeerState,
@@ -24,7 +25,7 @@ const CALL_TRIES = 3;
 const MAX_PENDING = 4_096;
 
 /** What tincan tells without being asked. */
-export type Notification = ConResp | ConStat;
+export type Notification = ConResp | ConStat | LinkWanted;
 
 /** tincan's own state and that of its links. */
 export interface TincanState {
@@ -168,8 +169,9 @@ export class TincanCalls {
       this.counters.tincan_dropped_datagrams++;
       return;
     }
-    if (reply.type === 'con_stat' || reply.type === 'con_resp') this.#onNotification(reply);
-    else if (typeof reply.id === 'number') this.#answer(reply.id, reply);
+    if (reply.type === 'con_stat' || reply.type === 'con_resp' || reply.type === 'link_wanted')
+      this.#onNotification(reply);
+    else if ('id' in reply && typeof reply.id === 'number') this.#answer(reply.id, reply);
   }
 
   #answer(id: number, reply: ApiReply): void {

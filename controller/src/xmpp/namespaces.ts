@@ -11,7 +11,10 @@ export const NS = {
   framing: 'urn:ietf:params:xml:ns:xmpp-framing',
   ping: 'urn:xmpp:ping',
   roster: 'jabber:iq:roster',
+  blocking: 'urn:xmpp:blocking',
   extdisco: 'urn:xmpp:extdisco:2',
   /** IPOP's namespace, kept by DESIGN §4. */
   tincan: 'jabber:iq:tincan',
+  /** Kith's own: what a node says of itself with its presence. */
+  node: 'urn:kith:node:1',
 } as const;

@@ -69,6 +69,56 @@ describe('what comes in', () => {
     expect(session.counters).toMatchObject({ signals_received: 256, signals_overrun: 1 });
   });
 
+  test('what a node says of itself goes out with the presence, and again when it changes', async () => {
+    const { hub, session } = await online();
+    session.announce({ ip4: '10.0.0.7', kind: 'auto' });
+    // Presence and answer take the same way, so the one is there before the other.
+    hub.last.send("<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>");
+    await answerTo(hub, 'end');
+    const sent = hub.last.stanzas.filter((stanza) => stanza.is('presence')).map(String);
+    expect(sent).toHaveLength(2);
+    expect(sent.at(-1)).toContain('<node xmlns="urn:kith:node:1" kind="auto" ip4="10.0.0.7"/>');
+    const heard: unknown[] = [];
+    session.on('presence', ({ node }) => heard.push(node));
+    const child = (attributes: string) => `<node xmlns='urn:kith:node:1' ${attributes}/>`;
+    for (const body of [
+      child("kind='static' ip4='10.0.0.8'"),
+      child("kind='auto'"),
+      child("kind='auto' ip4='10.0.0.256'"),
+      child("ip4='10.0.0.8'"),
+      child("kind='static'") + child("kind='auto'"),
+      '',
+    ]) {
+      hub.last.send(`<presence from='${BOB}'>${body}</presence>`);
+    }
+    hub.last.send("<iq type='get' id='end2'><ping xmlns='urn:xmpp:ping'/></iq>");
+    await answerTo(hub, 'end2');
+    expect(heard).toEqual([
+      { ip4: '10.0.0.8', kind: 'static' },
+      { ip4: null, kind: 'auto' },
+      ...Array(4).fill(undefined),
+    ]);
+  });
+
+  test('a change of the block list is taken from the own account only', async () => {
+    const { hub, session } = await online();
+    const heard: string[] = [];
+    session.on('blocked', ({ what, jids }) => heard.push(`${what} ${jids.join()}`));
+    const push = (id: string, from: string, name: string, items: string) =>
+      hub.last.send(
+        `<iq type='set' id='${id}' from='${from}'><${name} xmlns='urn:xmpp:blocking'>${items}</${name}></iq>`,
+      );
+    push('b1', 'mallory@vpn.test', 'block', "<item jid='bob@vpn.test'/>");
+    push('b2', ME, 'block', "<item jid='Bob@VPN.test'/><item jid='@'/><item jid='evil.test'/>");
+    push('b3', ME, 'unblock', "<item jid='evil.test'/>");
+    push('b4', ME, 'unblock', '');
+    push('b5', ME, 'blocklist', '');
+    expect((await answerTo(hub, 'b5')).attrs.type).toBe('error');
+    expect(heard).toEqual(['add bob@vpn.test,evil.test', 'remove evil.test', 'all ']);
+    expect((await answerTo(hub, 'b2')).attrs.type).toBe('result');
+    expect(session.counters.pushes_forged).toBe(1);
+  });
+
   test('presence tells of resources, not of subscriptions, errors or ourselves', async () => {
     const { hub, session } = await online();
     const seen: string[] = [];
@@ -213,7 +263,7 @@ describe('what goes out', () => {
       expect(session.counters).toMatchObject({
         signals_sent: 2,
         signals_repeated: 1,
-        stanzas_lost: sm ? 2 : 0,
+        stanzas_lost: sm ? 3 : 0,
       });
     },
   );

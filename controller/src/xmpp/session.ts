@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { BugError, ConfigError, KithError, monotonicMs, PeerError, SystemError, Timers } from '@kith/base';
 import { type Element, xml } from '@xmpp/client';
+import { blockListRequest, parseBlockList, parseBlockPush } from './blocking.ts';
 import { HubStream, PING_ID } from './hub-stream.ts';
 import { InboundSignals } from './inbound-signals.ts';
 import { domainOf, localOf, normalJid, resourceOf } from './jid.ts';
 import { NS } from './namespaces.ts';
+import { announcementElement, type NodeAnnouncement } from './node-announcement.ts';
 import { Outbox, type Outgoing } from './outbox.ts';
 import { Requests } from './requests.ts';
 import { SafeEmitter } from './safe-emitter.ts';
@@ -73,6 +75,9 @@ export class XmppSession {
   /** Ids must not be guessable by those who would answer in another's place. */
   readonly #idPrefix = randomBytes(8).toString('hex');
   #idSerial = 0;
+  #node: NodeAnnouncement | undefined;
+  /** What the hub was told last, by identity. */
+  #announcedNode: NodeAnnouncement | undefined;
   /** Counts streams, so that what was begun on one does not go on upon another. */
   #generation = 0;
 
@@ -108,6 +113,7 @@ export class XmppSession {
         onFresh: () => this.#onFresh(),
         onResumed: () => {
           this.#counters.resumptions++;
+          if (this.#announcedNode !== this.#node) this.#sendPresence();
           this.#events.emit('session', { resumed: true });
         },
         onStanza: (stanza) => this.#onStanza(stanza),
@@ -153,6 +159,17 @@ export class XmppSession {
     this.#requests.rejectAll(error);
     for (const signal of this.#outbox.clear()) signal.reject(error);
     await this.#stream.stop();
+  }
+
+  /** What our presence says of this node from now on; sent at once while the session is there. */
+  announce(node: NodeAnnouncement): void {
+    this.#node = { ...node };
+    if (this.state.state === 'online') this.#sendPresence();
+  }
+
+  /** Asks for the presence of a contact's nodes (RFC 6121 §4.3), which the hub would not tell again by itself. */
+  probe(to: string): void {
+    this.#stream.send(xml('presence', { type: 'probe', to }));
   }
 
   /**
@@ -220,8 +237,26 @@ export class XmppSession {
     // A listener may have stopped the session.
     if (this.#generation !== generation) return;
     // RFC 6121 §2.2: the roster before the presence, so that each presence that comes finds its contact.
-    this.#stream.send(xml('presence', {}, xml('priority', {}, PRIORITY)));
+    this.#askBlockList(generation);
+    this.#sendPresence();
     this.#stream.announced();
+  }
+
+  /** Not waited for: whoever is blocked gets nothing through the hub meanwhile, and a hub need not know XEP-0191. */
+  #askBlockList(generation: number): void {
+    this.#ask('block list', undefined, blockListRequest()).then(
+      (answer) => {
+        if (this.#generation !== generation || answer.attrs.type !== 'result') return;
+        this.#events.emit('blocked', parseBlockList(answer));
+      },
+      () => {},
+    );
+  }
+
+  #sendPresence(): void {
+    const node = this.#node === undefined ? [] : [announcementElement(this.#node)];
+    const sent = this.#stream.send(xml('presence', {}, xml('priority', {}, PRIORITY), ...node));
+    if (sent) this.#announcedNode = this.#node;
   }
 
   #onForgotten(unsent: number): void {
@@ -296,6 +331,8 @@ export class XmppSession {
       this.#inbound.take(iq, child);
     } else if (type === 'set' && child.is('query', NS.roster)) {
       this.#onPush(iq, child);
+    } else if (type === 'set' && child.getNS() === NS.blocking) {
+      this.#onBlockPush(iq, child);
     } else if (type === 'get' && child.is('ping', NS.ping)) {
       this.#answer(resultStanza(iq));
     } else {
@@ -303,14 +340,24 @@ export class XmppSession {
     }
   }
 
-  #onPush(iq: Element, query: Element): void {
-    // RFC 6121 §2.1.6: only our own server may push, in the name of our own bare JID or in no name.
+  /** RFC 6121 §2.1.6: only our own server may push, in the name of our own bare JID or in no name. */
+  #isForged(iq: Element): boolean {
     const { from } = iq.attrs;
-    if (from !== undefined && normalJid(from) !== this.#jid) {
-      this.#counters.pushes_forged++;
-      this.#answer(errorStanza(iq, 'service-unavailable'));
-      return;
-    }
+    if (from === undefined || normalJid(from) === this.#jid) return false;
+    this.#counters.pushes_forged++;
+    this.#answer(errorStanza(iq, 'service-unavailable'));
+    return true;
+  }
+
+  #onBlockPush(iq: Element, child: Element): void {
+    if (this.#isForged(iq)) return;
+    const change = parseBlockPush(child);
+    this.#answer(change === null ? errorStanza(iq, 'bad-request', 'modify') : resultStanza(iq));
+    if (change !== null) this.#events.emit('blocked', change);
+  }
+
+  #onPush(iq: Element, query: Element): void {
+    if (this.#isForged(iq)) return;
     const item = parsePush(query);
     if (item === null) {
       this.#answer(errorStanza(iq, 'bad-request', 'modify'));

@@ -1,6 +1,7 @@
 import { type Element, xml } from '@xmpp/client';
 import { normalJid, resourceOf } from './jid.ts';
 import { NS } from './namespaces.ts';
+import { parseAnnouncement } from './node-announcement.ts';
 import type { IceServer, PresenceChange, RosterItem, Subscription } from './types.ts';
 
 /**
@@ -54,8 +55,10 @@ export function parsePresence(presence: Element): PresenceChange | null {
   const from = normalJid(presence.attrs.from);
   if (from === null || resourceOf(from) === null) return null;
   const type = presence.attrs.type;
-  if (type === undefined || type === 'unavailable') return { from, available: type === undefined };
-  return null;
+  if (type === 'unavailable') return { from, available: false };
+  if (type !== undefined) return null;
+  const node = parseAnnouncement(presence);
+  return { from, available: true, ...(node === undefined ? {} : { node }) };
 }
 
 /** Condition of a stanza error (RFC 6120 §8.3.3), or `undefined-condition` where the sender named none. */

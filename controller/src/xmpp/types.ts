@@ -1,4 +1,6 @@
 import type { Logger } from '@kith/base';
+import type { BlockChange } from './blocking.ts';
+import type { NodeAnnouncement } from './node-announcement.ts';
 
 /** Everything a session at the hub is made from. */
 export interface XmppOptions {
@@ -50,6 +52,8 @@ export interface PresenceChange {
   /** Full JID. */
   from: string;
   available: boolean;
+  /** What the node says of itself, if it does. */
+  node?: NodeAnnouncement;
 }
 
 /** Stanza error conditions (RFC 6120 §8.3.3) with which a signal may be refused. */
@@ -103,6 +107,8 @@ export interface XmppEvents {
   /** The whole roster, after each `session` with `resumed: false`. */
   roster: RosterItem[];
   'roster-push': RosterItem;
+  /** The account's block list, once per session with `resumed: false` where the hub has one, and each change of it. */
+  blocked: BlockChange;
   presence: PresenceChange;
   signal: IncomingSignal;
 }

@@ -30,6 +30,43 @@ export function parseIp4(text: string): Ip4 | undefined {
   return edges.some((edge) => edge.toString() === normal) ? undefined : { address: normal, prefix_length };
 }
 
+export const SUBNET_EXPECTED =
+  'an IPv4 network with prefix length /8 to /30, like "172.31.0.0/16": its first address, no other';
+
+/** Parses `a.b.c.d/n`; undefined unless it is the first address of a network that parseIp4 would take hosts of. */
+export function parseSubnet(text: string): Ip4 | undefined {
+  const [address = '', prefix = '', ...rest] = text.split('/');
+  if (rest.length > 0 || !/^\d{1,2}$/.test(prefix) || !ipaddr.IPv4.isValidFourPartDecimal(address))
+    return undefined;
+  const prefix_length = Number(prefix);
+  if (prefix_length < MIN_PREFIX || prefix_length > MAX_PREFIX) return undefined;
+  const kind = ipaddr.IPv4.parse(address).range();
+  if (kind === 'multicast' || kind === 'loopback' || kind === 'broadcast') return undefined;
+  const normal = ipaddr.IPv4.parse(address).toString();
+  return networkOf({ address: normal, prefix_length }).address === normal
+    ? { address: normal, prefix_length }
+    : undefined;
+}
+
+/** The network that a host address lies in. */
+export function networkOf({ address, prefix_length }: Ip4): Ip4 {
+  return {
+    address: ipaddr.IPv4.networkAddressFromCIDR(`${address}/${prefix_length}`).toString(),
+    prefix_length,
+  };
+}
+
+/** Parses `a.b.c.d` into its normal form; undefined when it is no IPv4 address. */
+export function parsePlainIp4(text: string): string | undefined {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) ? ipaddr.IPv4.parse(text).toString() : undefined;
+}
+
+/** Whether an address is one that a host in the network may have: not the first and not the last. */
+export function isHostOf(address: string, { prefix_length, address: network }: Ip4): boolean {
+  const host = parseIp4(`${address}/${prefix_length}`);
+  return host !== undefined && networkOf(host).address === network;
+}
+
 export interface HostPort {
   host: string;
   port: number;

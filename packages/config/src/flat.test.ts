@@ -42,7 +42,7 @@ test("the paper's config works as it is", () => {
   expect(config).toMatchObject({
     name: 'net',
     xmpp: { jid: 'node1@192.0.2.10', password: 'pw', server: 'xmpp://192.0.2.10:5222' },
-    network: { ip4: { address: '172.31.0.1', prefix_length: 24 }, switch_mode: true },
+    network: { ip4: { address: '172.31.0.1', prefix_length: 24 }, layer: 2, links: { when: 'proactive' } },
     security: { mode: 'groups', groups: ['test'], without_common_group: 'plain' },
     log: { tincan_level: 'error', controller_level: 'debug' },
   });
@@ -62,7 +62,7 @@ test('converts to the native form', () => {
   ).toEqual({
     native: {
       xmpp: { jid: 'a@vpn.test', password: 'pw', server: 'xmpp://hub.test:15222' },
-      network: { ip4: '172.31.0.1/24' },
+      network: { ip4: '172.31.0.1/24', layer: 2 },
       security: { mode: 'groups', groups: ['net1', 'net2'] },
       ice: { stun: ['stun.test:19302'], turn: [{ server: 'turn.test:3478', username: 'u', password: 'p' }] },
       api: { port: 5900 },
@@ -95,11 +95,20 @@ test('says what is taken otherwise than IPOP did', () => {
   expect(convertFlat(flat).notices).toEqual([
     'group is set, so it decides, not sec: links to members without a common security group are not encrypted; set security.mode to "always" to encrypt every link',
     "ip4 is left out: IPOP's default 172.16.0.1 is used; no two nodes may have the same",
-    'switchmode is not 1: the network is one Ethernet switch all the same, the only mode there is',
-    'on-demand_connection is true: links are made at once all the same',
     'stat_report is true: nothing is reported all the same; Kith never reports to anyone',
     'icc has no meaning here: controllers do not talk over links',
   ]);
+});
+
+test('switch mode and on-demand links are what IPOP means by them', () => {
+  const network = (flat: object) => convertFlat({ ...PAPER, ...flat }).native.network;
+  expect(network({ switchmode: 0 })).toEqual({ ip4: '172.31.0.1/24', layer: 3 });
+  const { switchmode: _, ...unsaid } = PAPER;
+  expect(convertFlat(unsaid).native.network.layer).toBe(3);
+  expect(network({ 'on-demand_connection': 1, 'on-demand_inactive_timeout': 60 })).toMatchObject({
+    links: { when: 'on-demand', idle_s: 60 },
+  });
+  expect(network({ 'on-demand_connection': false })).not.toHaveProperty('links');
 });
 
 test("problems are named by the flat file's own keys", () => {
@@ -148,6 +157,7 @@ test('a converted file means the same as the flat one', () => {
       svpn_port: fc.integer({ min: 1, max: 65_535 }),
       switchmode: flag,
       'on-demand_connection': flag,
+      'on-demand_inactive_timeout': fc.integer({ min: 10, max: 86_400 }),
       tincan_logging: fc.integer({ min: 0, max: 3 }),
       controller_logging: level,
       stat_report: flag,

@@ -43,7 +43,7 @@ export function convertFlat(flat: unknown, file = 'the config'): { native: Nativ
   const notices: string[] = [];
   const native: NativeConfig = {
     xmpp: xmppOf(value, problems),
-    network: { ip4: `${value.ip4 ?? DEFAULT_IP4}/${value.ip4_mask ?? DEFAULT_MASK}` },
+    network: networkOf(value),
     security: securityOf(value, notices),
   };
   if (value.ip4 === undefined) {
@@ -85,6 +85,24 @@ function xmppOf(flat: FlatConfig, problems: Problem[]): NativeConfig['xmpp'] {
   return { jid, password: xmpp_password, ...(server === undefined ? {} : { server }) };
 }
 
+function networkOf(flat: FlatConfig): NativeConfig['network'] {
+  const links = {
+    ...(isSet(flat['on-demand_connection']) ? { when: 'on-demand' as const } : {}),
+    ...(flat['on-demand_inactive_timeout'] === undefined
+      ? {}
+      : { idle_s: flat['on-demand_inactive_timeout'] }),
+  };
+  return {
+    ip4: `${flat.ip4 ?? DEFAULT_IP4}/${flat.ip4_mask ?? DEFAULT_MASK}`,
+    layer: isSet(flat.switchmode) ? 2 : 3,
+    ...(Object.keys(links).length === 0 ? {} : { links }),
+  };
+}
+
+function isSet(flag: boolean | 0 | 1 | undefined): boolean {
+  return flag === true || flag === 1;
+}
+
 function securityOf(flat: FlatConfig, notices: string[]): NonNullable<NativeConfig['security']> {
   const insecure = flat.sec === false || flat.sec === 0;
   const groups = [...new Set((flat.group ?? '').split(',').map((name) => name.trim()))].filter(
@@ -121,20 +139,9 @@ function logOf(flat: FlatConfig): NativeConfig['log'] {
 }
 
 function modeNotices(flat: FlatConfig): string[] {
-  const notices: string[] = [];
-  if (flat.switchmode !== true && flat.switchmode !== 1) {
-    notices.push(
-      'switchmode is not 1: the network is one Ethernet switch all the same, the only mode there is',
-    );
-  }
-  const onDemand = flat['on-demand_connection'];
-  if (onDemand === true || onDemand === 1) {
-    notices.push('on-demand_connection is true: links are made at once all the same');
-  }
-  if (flat.stat_report === true || flat.stat_report === 1) {
-    notices.push('stat_report is true: nothing is reported all the same; Kith never reports to anyone');
-  }
-  return notices;
+  return isSet(flat.stat_report)
+    ? ['stat_report is true: nothing is reported all the same; Kith never reports to anyone']
+    : [];
 }
 
 function ignoredNotices(flat: FlatConfig): string[] {

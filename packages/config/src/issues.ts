@@ -33,6 +33,10 @@ function problemsOf(issue: z.core.$ZodIssue, whole: unknown, paths: readonly str
       return { path: dotted([...issue.path, clip(key)]), message: `is not a key of a Kith config${hint}` };
     });
   }
+  // Of a record's key that is not right, the key itself is the value.
+  if (issue.code === 'invalid_key') {
+    return [{ path, message: `is not right; expected ${issue.issues[0]?.message ?? issue.message}` }];
+  }
   const value = issue.path.reduce<unknown>(child, whole);
   if (value === undefined) return [{ path, message: `is missing; expected ${issue.message}` }];
   const container = issue.code === 'invalid_type' && /^(object|array|tuple|record)$/.test(issue.expected);

@@ -54,15 +54,19 @@ test('fills in every default', () => {
     network: {
       kind: 'group',
       ip4: { address: '172.31.0.1', prefix_length: 24 },
+      subnet: { address: '172.31.0.0', prefix_length: 24 },
+      ip6: 'auto',
+      friends: {},
+      layer: 2,
+      links: { when: 'proactive', idle_s: 600, max: 256 },
       interface: 'kith-demo',
       mtu: 1360,
-      switch_mode: true,
     },
-    security: { mode: 'always', groups: [], without_common_group: 'plain' },
+    security: { mode: 'always', groups: [], without_common_group: 'plain', trust: 'first-use' },
     ice: { stun: [], turn: [], from_hub: true },
     direct: { enabled: true, gso: true, gro: true },
     tap: { tso: true, uso: true, queues: 1 },
-    api: { port: 5800 },
+    api: { port: 5800, auth: 'secret' },
     process: { state_dir: '/var/lib/kith/demo', runtime_dir: '/run/kith/demo' },
     log: { level: 'info', controller_level: 'info', tincan_level: 'info' },
   });
@@ -117,7 +121,7 @@ test('names every problem at once: key, value and what was expected, but no secr
       xmpp.password: is a number that is not shown; expected text of 1 to 1024 characters
       xmpp.server: is a value that is not shown; expected xmpps://host[:5223], xmpp://host[:5222] (STARTTLS) or wss://host[:443]/path
       xmpp.passwrd: is not a key of a Kith config; did you mean "xmpp.password"?
-      network.ip4: is "172.31.0.0/24"; expected a host address with prefix length /8 to /30, like "172.31.0.1/24", that is neither the network's first nor its last address
+      network.ip4: is "172.31.0.0/24"; expected a host address with prefix length /8 to /30, like "172.31.0.1/24", that is neither the network's first nor its last address; or "auto"
       network.interface: is "much-too-long-name"; expected the name of a network interface: 1 to 15 letters, digits, dots, dashes or underscores
       network.mtu: is 99999; expected a whole number from 576 to 9000
       network.mut: is not a key of a Kith config; did you mean "network.mtu"?
@@ -206,6 +210,75 @@ test('a network is located without its secrets, spoilt as the rest of its config
     api_port: 5900,
   });
   expect(() => locateNetwork(write({ process: { runtime_dir: 7 } }))).toThrow('process.runtime_dir: is 7');
+});
+
+test('addresses: static, automatic, and the friends of a social network', () => {
+  const network = (keys: object) => loadConfig(write({ ...LEAST, network: keys }), {}).config.network;
+  expect(network({ ip4: 'auto', subnet: '172.31.0.0/16' })).toMatchObject({
+    ip4: null,
+    subnet: { address: '172.31.0.0', prefix_length: 16 },
+  });
+  expect(
+    network({ kind: 'social', ip4: '10.1.0.1/16', friends: { 'Bob@vpn.test': '10.1.2.3' } }),
+  ).toMatchObject({ kind: 'social', layer: 3, friends: { 'bob@vpn.test': '10.1.2.3' } });
+});
+
+test('names of security groups: one name is one name however it was typed, and all of them fit into a signal', () => {
+  const groups = (names: string[]) =>
+    loadConfig(write({ ...LEAST, security: { groups: names } }), {}).config.security.groups;
+  expect(groups(['caf\u00e9', 'cafe\u0301', '007', 'a,b', ' ', '🦊'])).toEqual([
+    'café',
+    '007',
+    'a,b',
+    ' ',
+    '🦊',
+  ]);
+  const many = (length: number, letter: string) =>
+    Array.from({ length: 64 }, (_, n) => `${n}`.padEnd(length, letter));
+  expect(groups(many(64, 'x'))).toHaveLength(64);
+  expect(groups(many(30, 'ü'))).toHaveLength(64);
+  expect(refusal({ ...LEAST, security: { groups: many(64, 'ü') } }).message).toContain(
+    'security.groups: take 24',
+  );
+  expect(refusal({ ...LEAST, security: { groups: [''] } }).message).toContain('security.groups[0]: is ""');
+});
+
+test('addresses that do not go together are named', () => {
+  const problem = (keys: object) =>
+    refusal({ ...LEAST, network: keys })
+      .message.split('\n')
+      .slice(1)
+      .join(' ')
+      .trim();
+  expect(problem({ ip4: 'auto' })).toBe(
+    'network.subnet: is needed when network.ip4 is "auto"; expected a network like "172.31.0.0/16"',
+  );
+  expect(problem({ ip4: '10.0.0.1/24', subnet: '10.0.0.0/16' })).toBe(
+    'network.ip4: is "10.0.0.1/24", which is no host of network.subnet 10.0.0.0/16 with its prefix length',
+  );
+  expect(problem({ ip4: 'auto', subnet: '10.0.0.1/16' })).toContain(
+    'network.subnet: is "10.0.0.1/16"; expected an IPv4 network',
+  );
+  const social = { kind: 'social', ip4: '10.0.0.1/24' };
+  expect(problem({ ...social, friends: { 'a@b.test': '10.0.1.1' } })).toBe(
+    'network.friends.a@b.test: is "10.0.1.1", which is no host address of 10.0.0.0/24',
+  );
+  expect(problem({ ...social, friends: { 'a@b.test': '10.0.0.1' } })).toBe(
+    'network.friends.a@b.test: is "10.0.0.1", which network.ip4 has already',
+  );
+  expect(problem({ ...social, friends: { 'a@b.test': '10.0.0.2', 'c@b.test': '10.0.0.2' } })).toBe(
+    'network.friends.c@b.test: is "10.0.0.2", which network.friends.a@b.test has already',
+  );
+  expect(problem({ ip4: '10.0.0.1/24', friends: { 'a@b.test': '10.0.0.2' } })).toContain(
+    'network.friends: has a meaning only',
+  );
+  expect(problem({ ...social, friends: { nobody: '10.0.0.2' } })).toBe(
+    'network.friends.nobody: is not right; expected a bare JID, like "bob@example.org"',
+  );
+  expect(problem({ ...social, layer: 2 })).toContain('network.layer: is 2; expected 3');
+  expect(problem({ ...social, links: { max: 0 } })).toBe(
+    'network.links.max: is 0; expected a whole number from 1 to 4000',
+  );
 });
 
 test('names made of file names fit', () => {

@@ -1,9 +1,10 @@
 import { basename, dirname, resolve } from 'node:path';
 import { ConfigError, describeError } from '@kith/base';
-import { formatHostPort, parseHostPort, parseIp4, parseServer } from './address.ts';
+import { formatHostPort, parseHostPort, parseServer } from './address.ts';
 import type { Problem } from './problem.ts';
 import { readTextFile } from './read-file.ts';
-import { type CheckedConfig, MAX_INTERFACE_CHARS, STUN_PORT } from './schema.ts';
+import { resolveAddresses } from './resolve-addresses.ts';
+import { type CheckedConfig, MAX_INTERFACE_CHARS, STUN_PORT, TURNS_PORT } from './schema.ts';
 import { readPassword } from './secrets.ts';
 import type { KithConfig } from './start.ts';
 import { findUser, type User } from './user.ts';
@@ -20,6 +21,8 @@ export interface Source {
 
 /** sun_path of sockaddr_un (linux/un.h) has 108 bytes, the last of them zero. */
 const MAX_SOCKET_PATH = 107;
+/** A con_req has 20 000 characters, ASCII only; these leave room for the most candidates that there can be. */
+const MAX_GROUPS_CHARS = 12_000;
 const LONGEST_SOCKET = 'controller/status.sock';
 
 /** Fills in all defaults that depend on the machine. Gives the whole config, or every reason why there is none. */
@@ -38,9 +41,11 @@ export function resolveConfig(checked: CheckedConfig, source: Source): KithConfi
       message: `${runtime_dir} is too long for the sockets in it; expected at most ${longest} bytes`,
     });
   }
-  const ip4 = parseIp4(checked.network.ip4);
-  if (ip4 === undefined || xmpp === undefined || user === undefined || problems.length > 0) return problems;
-  const { group, kind, mtu, switch_mode } = checked.network;
+  const addresses = resolveAddresses(checked.network, problems);
+  const groups = resolveGroups(checked.security.groups, problems);
+  if (addresses === undefined || xmpp === undefined || user === undefined || problems.length > 0)
+    return problems;
+  const { group, kind, mtu, ip6, links } = checked.network;
   const { port_range } = checked.ice;
   return {
     name,
@@ -49,15 +54,20 @@ export function resolveConfig(checked: CheckedConfig, source: Source): KithConfi
     network: {
       kind,
       ...(group === undefined ? {} : { group }),
-      ip4,
+      ...addresses,
+      ip6,
+      layer: checked.network.layer ?? (kind === 'social' ? 3 : 2),
+      links,
       interface: checked.network.interface ?? interfaceOf(name),
       mtu,
-      switch_mode,
     },
-    security: { ...checked.security, groups: [...new Set(checked.security.groups)] },
+    security: { ...checked.security, groups },
     ice: {
-      stun: checked.ice.stun.map(withPort),
-      turn: checked.ice.turn.map((turn) => ({ ...turn, server: withPort(turn.server) })),
+      stun: checked.ice.stun.map((server) => withPort(server, STUN_PORT)),
+      turn: checked.ice.turn.map((turn) => ({
+        ...turn,
+        server: withPort(turn.server, turn.transport === 'tls' ? TURNS_PORT : STUN_PORT),
+      })),
       from_hub: checked.ice.from_hub,
       ...(port_range === undefined ? {} : { port_range }),
     },
@@ -107,9 +117,24 @@ export function directoriesOf(
   };
 }
 
-function withPort(server: string): string {
-  const parsed = parseHostPort(server, STUN_PORT);
+function withPort(server: string, port: number): string {
+  const parsed = parseHostPort(server, port);
   return parsed === undefined ? server : formatHostPort(parsed);
+}
+
+/**
+ * The security groups, each once. In Unicode's composed form: one name typed on two systems would otherwise be two (UAX #15).
+ */
+function resolveGroups(written: readonly string[], problems: Problem[]): string[] {
+  const groups = [...new Set(written.map((name) => name.normalize('NFC')))];
+  const sent = JSON.stringify(groups).replace(/[\u007f-\uffff]/g, '\\u0000').length;
+  if (sent > MAX_GROUPS_CHARS) {
+    problems.push({
+      path: 'security.groups',
+      message: `take ${sent} characters when they are sent; expected at most ${MAX_GROUPS_CHARS}, where a letter that is not ASCII takes 6`,
+    });
+  }
+  return groups;
 }
 
 function resolveXmpp(

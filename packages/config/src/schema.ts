@@ -1,11 +1,22 @@
 import { LOG_LEVELS } from '@kith/base';
 import { z } from 'zod';
-import { IP4_EXPECTED, parseHostPort, parseIp4, parseServer, SERVER_EXPECTED } from './address.ts';
+import {
+  IP4_EXPECTED,
+  parseHostPort,
+  parseIp4,
+  parsePlainIp4,
+  parseServer,
+  parseSubnet,
+  SERVER_EXPECTED,
+  SUBNET_EXPECTED,
+} from './address.ts';
 
 // In this file an error text is the phrase that follows "expected": `issues.ts` puts key and value before it.
 
 /** IANA's port for STUN and TURN over UDP (RFC 8489 §18.6, RFC 8656 §17). */
 export const STUN_PORT = 3478;
+/** RFC 8656 §19: TURN over TLS. */
+export const TURNS_PORT = 5349;
 /** IFNAMSIZ of linux/if.h is 16 and counts the closing zero byte. */
 export const MAX_INTERFACE_CHARS = 15;
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,30}$/;
@@ -82,11 +93,33 @@ const xmpp = z.strictObject(
   { error: 'an object with "jid" and a password' },
 );
 
+/** Friends whose address a person fixes by hand; a social network has at most as many members as tincan takes. */
+const MAX_FRIENDS = 4_096;
+
+const links = z.strictObject(
+  {
+    when: choice(['proactive', 'on-demand'])
+      .default('proactive')
+      .describe(
+        'When a link is made: `proactive`: as soon as the member is there; `on-demand`: with the first packet to it, which waits for the link.',
+      ),
+    idle_s: whole(1, 86_400)
+      .default(600)
+      .describe('With `on-demand`: seconds without a packet after which a link is ended.'),
+    max: whole(1, 4_000)
+      .default(256)
+      .describe('Links that this node may have at one time. Beyond it, the least used one makes room.'),
+  },
+  { error: 'an object' },
+);
+
 const network = z.strictObject(
   {
-    kind: choice(['group'])
+    kind: choice(['group', 'social'])
       .default('group')
-      .describe('How members are found: `group` takes them from the roster (GroupVPN).'),
+      .describe(
+        'Who is a member, and how addresses are seen: `group`: the contacts of a roster group, all in one address space (GroupVPN); `social`: all mutual contacts, each node with a view of its own (SocialVPN).',
+      ),
     group: text(
       'the name of a roster group, 1 to 255 characters',
       (value) => value.length > 0 && value.length <= 255,
@@ -96,9 +129,46 @@ const network = z.strictObject(
         description: 'Roster group whose contacts are members of this network.',
         computed_default: 'every contact with subscription `both`',
       }),
-    ip4: text(IP4_EXPECTED, (value) => parseIp4(value) !== undefined).describe(
-      "This node's address in the network, with its prefix length, like `172.31.0.1/24`. No two nodes may have the same.",
+    ip4: text(
+      `${IP4_EXPECTED}; or "auto"`,
+      (value) => value === 'auto' || parseIp4(value) !== undefined,
+    ).describe(
+      "This node's address in the network, with its prefix length, like `172.31.0.1/24`; or `auto`: one in `subnet` is chosen and kept. In a network of kind `group` no two nodes may have the same.",
     ),
+    subnet: text(SUBNET_EXPECTED, (value) => parseSubnet(value) !== undefined)
+      .exactOptional()
+      .meta({
+        description:
+          'The IPv4 network that addresses are taken from, like `172.31.0.0/16`. Needed when `ip4` is `auto`. In a social network: where this node sees its friends.',
+        computed_default: 'the network that `ip4` lies in',
+      }),
+    ip6: choice(['auto'])
+      .default('auto')
+      .describe(
+        'IPv6 address in the network. `auto`, the only choice there is: in a unique local prefix (RFC 4193) that all members compute from the network, with an end that follows from the UID.',
+      ),
+    friends: z
+      .record(
+        text('a bare JID, like "bob@example.org"', isBareJid),
+        text('an IPv4 address, like "172.31.0.9"', (value) => parsePlainIp4(value) !== undefined),
+        { error: 'an object of addresses by JID, like { "bob@example.org": "172.31.0.9" }' },
+      )
+      .refine((friends) => Object.keys(friends).length <= MAX_FRIENDS, {
+        error: `an object of at most ${MAX_FRIENDS} addresses by JID`,
+      })
+      .default({})
+      .describe(
+        "With kind `social`: the address at which this node sees a friend's node, by the friend's JID. Others are chosen in `subnet` and kept.",
+      ),
+    layer: z
+      .union([z.literal(2), z.literal(3)], { error: '2 or 3' })
+      .exactOptional()
+      .meta({
+        description:
+          '`2`: the network is one Ethernet switch, broadcasts included; `3`: IP packets between members only, nothing is flooded. All nodes of a network must have the same.',
+        computed_default: '`2`, or `3` where `kind` is `social`, the only choice there',
+      }),
+    links: links.prefault({}),
     interface: text(
       'the name of a network interface: 1 to 15 letters, digits, dots, dashes or underscores',
       (value) => /^[\w.-]{1,15}$/.test(value) && value !== '.' && value !== '..',
@@ -113,10 +183,6 @@ const network = z.strictObject(
       .describe(
         'MTU of the TAP interface, bytes. The default goes through every carrier without IP fragmentation. All nodes of a network should have the same.',
       ),
-    switch_mode: z
-      .literal(true, { error: 'true: an Ethernet switch with MAC learning is the only mode there is' })
-      .default(true)
-      .describe('The network is one Ethernet switch. `true` is the only mode there is.'),
   },
   { error: 'an object with "ip4"' },
 );
@@ -138,13 +204,21 @@ const security = z.strictObject(
     without_common_group: choice(['plain', 'refuse'])
       .default('plain')
       .describe('With mode `groups`: what becomes of a link whose ends have no group in common.'),
+    trust: choice(['first-use', 'strict'])
+      .default('first-use')
+      .describe(
+        "Which nodes of a member get a link: `first-use`: the member's first one, and those that `kith trust accept` took in; `strict`: only those whose code was compared (`kith trust verify`).",
+      ),
   },
   { error: 'an object' },
 );
 
 const turnServer = z.strictObject(
   {
-    server: hostPort().describe('`host:port` of the TURN server (UDP).'),
+    server: hostPort().describe('`host:port` of the TURN server; port 3478 if left out, 5349 for `tls`.'),
+    transport: choice(['udp', 'tcp', 'tls'])
+      .default('udp')
+      .describe('How the server is reached. TCP and TLS are used where UDP does not get through.'),
     username: secret().describe('TURN user.'),
     password: secret().describe('TURN password. A config that holds it must have mode 0600.'),
   },
@@ -237,7 +311,14 @@ export const nativeConfig = z.strictObject(
         {
           port: port()
             .default(5800)
-            .describe("UDP port of tincan's API on 127.0.0.1. Two networks on one machine need two."),
+            .describe(
+              "UDP port of tincan's API on 127.0.0.1 and [::1]. Two networks on one machine need two.",
+            ),
+          auth: choice(['secret', 'none'])
+            .default('secret')
+            .describe(
+              "Who may call tincan's API: `secret`: who proves to have read `api.secret` of the runtime directory; `none`: every process of this machine, in the forms of IPOP too.",
+            ),
         },
         { error: 'an object' },
       )

@@ -4,6 +4,7 @@ import { parseJson } from './json-text.ts';
 
 const owner = z.strictObject({ uid: z.int().nonnegative(), gid: z.int().nonnegative() });
 const logLevel = z.enum(LOG_LEVELS);
+const ip4Prefix = z.strictObject({ address: z.string(), prefix_length: z.int() });
 const portRange = z.tuple([z.int(), z.int()]);
 
 /** The direct carrier's switches. */
@@ -33,28 +34,43 @@ export const kithConfig = z.strictObject({
     ca: z.string().exactOptional(),
   }),
   network: z.strictObject({
-    kind: z.literal('group'),
+    kind: z.enum(['group', 'social']),
     group: z.string().exactOptional(),
-    ip4: z.strictObject({ address: z.string(), prefix_length: z.int() }),
+    /** null: `auto`. */
+    ip4: ip4Prefix.nullable(),
+    /** The network that addresses are taken from; a static `ip4` lies in it and has its prefix length. */
+    subnet: ip4Prefix,
+    ip6: z.literal('auto'),
+    /** Fixed addresses of friends by bare JID in lower case. */
+    friends: z.record(z.string(), z.string()),
+    layer: z.union([z.literal(2), z.literal(3)]),
+    links: z.strictObject({ when: z.enum(['proactive', 'on-demand']), idle_s: z.int(), max: z.int() }),
     interface: z.string(),
     mtu: z.int(),
-    switch_mode: z.literal(true),
   }),
   security: z.strictObject({
     mode: z.enum(['always', 'groups', 'never']),
     groups: z.array(z.string()),
     without_common_group: z.enum(['plain', 'refuse']),
+    trust: z.enum(['first-use', 'strict']),
   }),
   ice: z.strictObject({
     /** Each `host:port`, IPv6 addresses in brackets. */
     stun: z.array(z.string()),
-    turn: z.array(z.strictObject({ server: z.string(), username: z.string(), password: z.string() })),
+    turn: z.array(
+      z.strictObject({
+        server: z.string(),
+        transport: z.enum(['udp', 'tcp', 'tls']),
+        username: z.string(),
+        password: z.string(),
+      }),
+    ),
     from_hub: z.boolean(),
     port_range: portRange.exactOptional(),
   }),
   direct,
   tap,
-  api: z.strictObject({ port: z.int() }),
+  api: z.strictObject({ port: z.int(), auth: z.enum(['secret', 'none']) }),
   process: z.strictObject({
     user: z.string(),
     uid: z.int(),
@@ -75,12 +91,16 @@ export const tincanStartSchema = z.strictObject({
   interface: z.string(),
   mtu: z.int(),
   api_port: z.int(),
+  /** Left out: `secret`. `none` lets every process of this machine call. */
+  api_auth: z.enum(['secret', 'none']).exactOptional(),
   state_dir: z.string(),
   runtime_dir: z.string(),
   /** Who may read the API's secret: the controller's user. */
   secret_owner: owner,
   log_level: logLevel,
   port_range: portRange.exactOptional(),
+  /** Authority, in PEM, that may vouch for TURN servers over TLS besides those that the system's Node.js knows. */
+  relay_ca: z.string().exactOptional(),
   /** Left out: everything on, on any free port. */
   direct: direct.exactOptional(),
   tap: tap.exactOptional(),
@@ -106,12 +126,14 @@ export function tincanStart(config: KithConfig, owner: Owner): TincanStart {
     interface: config.network.interface,
     mtu: config.network.mtu,
     api_port: config.api.port,
+    api_auth: config.api.auth,
     state_dir: config.process.state_dir,
     runtime_dir: config.process.runtime_dir,
     secret_owner: owner,
     log_level: config.log.tincan_level,
     direct: config.direct,
     tap: config.tap,
+    ...(config.xmpp.ca === undefined ? {} : { relay_ca: config.xmpp.ca }),
     ...(config.ice.port_range === undefined ? {} : { port_range: config.ice.port_range }),
   };
 }

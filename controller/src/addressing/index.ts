@@ -1,0 +1,2 @@
+export { AddressStore, type Remembered } from './address-store.ts';
+export { Addressing, type LocalAddress, type MemberAddress } from './addressing.ts';

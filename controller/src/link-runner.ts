@@ -1,0 +1,103 @@
+import { describeError, KithError, type Logger, monotonicMs } from '@kith/base';
+import { encodeSignal, type LocalState, type SecurityTerms, type Uid } from '@kith/protocol';
+import type { Addressing } from './addressing/index.ts';
+import type { IceServers } from './ice-servers.ts';
+import type { PeerAction } from './peer-machine.ts';
+import type { Peer } from './peer-table.ts';
+import type { TincanClient } from './tincan-client.ts';
+import { whyNotDelivered } from './trust-status.ts';
+import { SignalRefused, type XmppSession } from './xmpp/index.ts';
+
+export interface RunnerParts {
+  readonly log: Logger;
+  readonly tincan: TincanClient;
+  readonly iceServers: IceServers;
+  /** This account's bare JID. */
+  readonly jid: string;
+  readonly mine: SecurityTerms;
+  readonly session: () => XmppSession | undefined;
+  readonly local: () => LocalState | undefined;
+  readonly addressing: () => Addressing | undefined;
+  /** What came of an answer, to be performed if the peer is still there. */
+  readonly later: (uid: Uid, actions: readonly PeerAction[]) => void;
+}
+
+/** Does what the machines of the peers want done: calls of tincan, and signals to the peers. */
+export class LinkRunner {
+  readonly #parts: RunnerParts;
+  readonly counters = { links_requested: 0 };
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+  }
+
+  perform(peer: Peer, actions: readonly PeerAction[]): void {
+    for (const action of actions) {
+      switch (action.do) {
+        case 'create-link':
+          this.#createLink(peer, action);
+          break;
+        case 'trim-link':
+          this.trim(action.uid, action.reason);
+          break;
+        case 'send':
+          this.#send(peer, action);
+          break;
+      }
+    }
+  }
+
+  trim(uid: Uid, reason: string): void {
+    const { tincan, log } = this.#parts;
+    tincan.call('trim_link', { uid, reason }).catch((error: unknown) => log.warn(describeError(error)));
+  }
+
+  #createLink({ machine }: Peer, { uid, attempt, remote }: Extract<PeerAction, { do: 'create-link' }>): void {
+    const { tincan, iceServers, mine, log, addressing, later } = this.#parts;
+    this.counters.links_requested++;
+    const translation = addressing()?.translation(uid);
+    const parameters = {
+      uid,
+      attempt,
+      ice_servers: iceServers.current(),
+      ...(translation === undefined ? {} : { translation }),
+      ...(remote === undefined
+        ? {}
+        : {
+            fpr: remote.fpr,
+            cas: remote.cas,
+            sec: remote.encrypted,
+            security: { mine, theirs: remote.terms },
+          }),
+    };
+    tincan.call('create_link', parameters).catch((error: unknown) => {
+      const now = monotonicMs();
+      const taken = error instanceof KithError && error.code === 'ATTEMPT_TAKEN';
+      log.warn({ peer: uid, attempt }, describeError(error));
+      later(uid, taken ? machine.taken(attempt, now) : machine.offline(attempt, describeError(error), now));
+    });
+  }
+
+  #send({ jid, machine }: Peer, { type, attempt, cas, uid }: Extract<PeerAction, { do: 'send' }>): void {
+    const { log, mine, later, jid: own } = this.#parts;
+    const local = this.#parts.local();
+    const session = this.#parts.session();
+    if (jid === undefined || local === undefined || session === undefined) return;
+    const node = this.#parts.addressing()?.announcement;
+    const data = encodeSignal({
+      ...{ v: 1, uid: local._uid, fpr: local._fpr, attempt, cas, security: mine },
+      ...(node === undefined ? {} : { node }),
+    });
+    session.sendSignal(jid, type, data).catch((error: unknown) => {
+      const reason = whyNotDelivered(error, own, local._uid);
+      log.info({ peer: uid, type, attempt }, `not delivered: ${reason}`);
+      const unwanted = error instanceof SignalRefused && error.condition === 'not-acceptable';
+      later(
+        uid,
+        unwanted
+          ? machine.refusedByPeer(attempt, 'the peer refuses the link: no common security group')
+          : machine.undelivered(attempt, reason, monotonicMs()),
+      );
+    });
+  }
+}

@@ -1,0 +1,233 @@
+import { type Logger, monotonicMs, Timers } from '@kith/base';
+import { bareJid, type ConResp, type ConStat, type LocalState, type Uid, uidOfFullJid } from '@kith/protocol';
+import type { AddressDesk } from './address-desk.ts';
+import type { Admission } from './admission.ts';
+import type { LinkRunner } from './link-runner.ts';
+import type { LinkWatch } from './link-watch.ts';
+import type { Membership } from './membership.ts';
+import type { PeerAction } from './peer-machine.ts';
+import type { Peer, PeerTable } from './peer-table.ts';
+import type { StartGate } from './start-gate.ts';
+import type { Trust } from './trust.ts';
+import type { IncomingSignal, PresenceChange, XmppSession } from './xmpp/index.ts';
+
+/** Shortest pause between two looks at the machines' clocks. */
+const MIN_TICK_MS = 20;
+
+/** How often nodes that wait for their turn of a first contact are looked at again. */
+const TRUST_REVIEW_MS = 5_000;
+
+export interface PeerCircleParts {
+  readonly log: Logger;
+  readonly membership: Membership;
+  readonly trust: Trust;
+  readonly admission: Admission;
+  readonly peers: PeerTable;
+  readonly runner: LinkRunner;
+  readonly watch: LinkWatch;
+  readonly addresses: AddressDesk;
+  readonly gate: StartGate;
+  readonly session: () => XmppSession | undefined;
+  readonly local: () => LocalState | undefined;
+  /** Whether tincan is set up. */
+  readonly ready: () => boolean;
+}
+
+/** The nodes around this one: brings to the machine of each what the hub, the node itself, tincan and the clock say. */
+export class PeerCircle {
+  readonly #parts: PeerCircleParts;
+  readonly #timers = new Timers();
+  readonly counters = { revoked: 0 };
+
+  constructor(parts: PeerCircleParts) {
+    this.#parts = parts;
+  }
+
+  stop(): void {
+    this.#timers.clearAll();
+  }
+
+  /** Ends every link whose member does not belong to the network any more. */
+  revokeStrangers(): void {
+    this.#parts.trust.waiting.retain((jid) => this.#parts.membership.isMember(jid));
+    for (const [uid, peer] of this.#parts.peers) {
+      if (this.#parts.membership.isMember(peer.member)) continue;
+      this.counters.revoked++;
+      this.#parts.log.info({ peer: uid, member: peer.member }, 'no member any more');
+      this.perform(peer, peer.machine.revoke('not a member of the network any more'));
+      this.forget(uid);
+    }
+    this.schedule();
+  }
+
+  presence({ from, available, node }: PresenceChange): void {
+    const uid = uidOfFullJid(from);
+    if (uid === undefined || uid === this.#parts.local()?._uid) return;
+    const member = bareJid(from);
+    if (!available) {
+      this.#absent(uid, member);
+      return;
+    }
+    const admitted = this.#parts.admission.admits(from, uid, monotonicMs());
+    if (this.#parts.trust.unsettled) this.#reviewTrustSoon();
+    if (!admitted) {
+      this.#parts.trust.waiting.says(member, uid, node);
+      return;
+    }
+    const peer = this.peer(uid, member);
+    if (peer === undefined) return;
+    peer.present = available;
+    peer.jid = from;
+    if (node === undefined) this.#parts.addresses.sync();
+    else this.#parts.addresses.heard(uid, member, node);
+    this.#parts.gate.whenOpen(() => this.#link(uid));
+  }
+
+  /** A node is there: links it, if that is wanted and there is room. */
+  #link(uid: Uid): void {
+    const peer = this.#parts.peers.get(uid);
+    if (peer?.present !== true || !this.#parts.ready()) return;
+    const now = monotonicMs();
+    this.perform(peer, peer.machine.present(now, this.#parts.watch.hasSpareRoom()));
+    this.schedule();
+  }
+
+  #absent(uid: Uid, member: string): void {
+    const unproved = this.#parts.trust.absent(member, uid);
+    const peer = this.#parts.peers.get(uid);
+    if (peer?.member !== member) return;
+    this.leave(peer);
+    // Nobody has shown that there is such a node; what the hub only named is not kept.
+    if (unproved && peer.machine.state.is === 'idle') this.forget(uid);
+    this.schedule();
+  }
+
+  leave(peer: Peer): void {
+    if (peer.present) peer.absentSince = monotonicMs();
+    peer.present = false;
+    this.perform(peer, peer.machine.absent());
+  }
+
+  forget(uid: Uid): void {
+    this.#parts.peers.delete(uid);
+    this.#parts.addresses.forget(uid);
+  }
+
+  /** Ends the links that trust does not allow any more, and begins those that it allows now. */
+  reviewTrust(): void {
+    this.#timers.clear('trust');
+    const again: PresenceChange[] = [];
+    for (const [uid, peer] of this.#parts.peers) {
+      if (this.#parts.trust.allows(peer.member, uid)) continue;
+      this.#parts.log.info({ peer: uid, member: peer.member }, 'not trusted any more');
+      this.perform(peer, peer.machine.revoke('the other end does not trust this node (any more)'));
+      const node = this.#parts.addresses.addressing?.announcedBy(uid);
+      this.forget(uid);
+      if (!peer.present || peer.jid === undefined) continue;
+      again.push({ from: peer.jid, available: true, ...(node === undefined ? {} : { node }) });
+    }
+    this.#parts.trust.reviewed();
+    for (const presence of [...again, ...this.#parts.trust.due(monotonicMs())]) this.presence(presence);
+    if (this.#parts.trust.unsettled) this.#reviewTrustSoon();
+    this.schedule();
+  }
+
+  #reviewTrustSoon(): void {
+    if (!this.#timers.has('trust')) this.#timers.after('trust', TRUST_REVIEW_MS, () => this.reviewTrust());
+  }
+
+  signal(incoming: IncomingSignal): void {
+    const local = this.#parts.local();
+    if (local === undefined || uidOfFullJid(incoming.from) === local._uid) {
+      // Nobody else has this node's name, and it has nothing to say to itself.
+      incoming.refuse('forbidden');
+      return;
+    }
+    const verdict = this.#parts.admission.judge(incoming.from, incoming.type, incoming.data, monotonicMs());
+    if (verdict.refused !== undefined) {
+      if (verdict.detail !== undefined) this.#parts.log.warn({ from: incoming.from }, verdict.detail);
+      incoming.refuse(verdict.refused);
+      return;
+    }
+    const { type, signal } = verdict;
+    const peer = this.peer(signal.uid, bareJid(incoming.from));
+    if (peer === undefined || !this.#parts.ready()) {
+      incoming.refuse('resource-constraint');
+      return;
+    }
+    const now = monotonicMs();
+    if (type === 'con_req' && !this.#parts.watch.admits(peer, now)) {
+      incoming.refuse('resource-constraint');
+      return;
+    }
+    peer.jid = incoming.from;
+    if (signal.node !== undefined) this.#parts.addresses.heard(signal.uid, peer.member, signal.node);
+    const actions = peer.machine.signal(type, signal, now);
+    if (actions === undefined) incoming.refuse('not-acceptable');
+    else incoming.respond();
+    this.perform(peer, actions ?? []);
+    this.schedule();
+  }
+
+  candidates({ uid, attempt, data }: ConResp): void {
+    const peer = this.#parts.peers.get(uid);
+    if (peer === undefined) return;
+    const space = data.indexOf(' ');
+    this.perform(peer, peer.machine.described(attempt, space < 0 ? '' : data.slice(space + 1)));
+  }
+
+  linkState({ uid, data, attempt, reason }: ConStat): void {
+    const peer = this.#parts.peers.get(uid);
+    if (peer === undefined) return;
+    const now = monotonicMs();
+    if (data === 'online') {
+      if (this.#parts.trust.proved(peer.member, uid)) peer.machine.online(attempt, now);
+      // Whoever was second at a first contact loses its link now.
+      this.reviewTrust();
+    } else this.perform(peer, peer.machine.offline(attempt, reason ?? 'the link ended', now));
+    this.schedule();
+  }
+
+  peer(uid: Uid, member: string): Peer | undefined {
+    const existing = this.#parts.peers.get(uid);
+    if (existing?.member === member) return existing;
+    if (existing !== undefined) {
+      this.perform(existing, existing.machine.revoke('another member names this node'));
+      this.forget(uid);
+    }
+    return this.#parts.peers.add(uid, member);
+  }
+
+  perform(peer: Peer, actions: readonly PeerAction[]): void {
+    this.#parts.runner.perform(peer, actions);
+  }
+
+  /** A packet waits for a link. While the hub is away none could be made; the next packet asks again. */
+  wanted(uid: Uid): void {
+    const peer = this.#parts.peers.get(uid);
+    if (peer === undefined || !this.#parts.ready() || this.#parts.session()?.state.state !== 'online') return;
+    if (!this.#parts.watch.admits(peer, monotonicMs())) return;
+    this.#parts.gate.whenOpen(() => this.performFor(uid, peer.machine.want(monotonicMs())));
+  }
+
+  /** For what comes of an answer: the peer may be gone by then. */
+  performFor(uid: Uid, actions: readonly PeerAction[]): void {
+    const peer = this.#parts.peers.get(uid);
+    if (peer !== undefined) this.perform(peer, actions);
+    this.schedule();
+  }
+
+  /** One timer for all machines. While the hub is away nothing could be signalled, so no attempt is begun or given up. */
+  schedule(): void {
+    const next = Math.min(...[...this.#parts.peers.values()].map(({ machine }) => machine.nextDeadline()));
+    if (!Number.isFinite(next) || !this.#parts.ready() || this.#parts.session()?.state.state !== 'online') {
+      this.#timers.clear('machines');
+      return;
+    }
+    this.#timers.after('machines', Math.max(MIN_TICK_MS, next - monotonicMs()), () => {
+      const now = monotonicMs();
+      for (const peer of this.#parts.peers.values()) this.perform(peer, peer.machine.tick(now));
+      this.schedule();
+    });
+  }
+}
