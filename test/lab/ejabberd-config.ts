@@ -6,8 +6,21 @@ export interface EjabberdConfig {
   /** Path of the Unix socket for mod_http_api. */
   apiSocket: string;
   ip4: string;
+  /** Set: STUN and TURN are served by IPv6 as well. */
+  ip6?: string;
+  /** What clients are told as the host of STUN and TURN. */
+  announced: string;
+  /** STUN and TURN services that clients are told of besides, since a router in front leads to them. */
+  alsoAnnounced?: readonly StunService[];
   turnSecret: string;
   shaper: Shaper;
+}
+
+export interface StunService {
+  host: string;
+  port: number;
+  type: 'stun' | 'turn' | 'turns';
+  transport: 'udp' | 'tcp';
 }
 
 /**
@@ -31,23 +44,35 @@ const SHAPERS = {
 /** `ejabberd.yml`. In YAML's block style: ejabberd 23.01's parser refuses flow style such as `[127.0.0.0/8]`. */
 export function ejabberdYaml(config: EjabberdConfig): string {
   const shaper = SHAPERS[config.shaper];
-  const stun = (transport: string, port: number, tls: boolean): string => `  -
+  const addresses = config.ip6 === undefined ? [config.ip4] : [config.ip4, config.ip6];
+  const relayed6 = config.ip6 === undefined ? '' : `    turn_ipv6_address: "${config.ip6}"\n`;
+  const listener = (ip: string, transport: string, port: number, tls: boolean): string => `  -
     port: ${port}
-    ip: "${config.ip4}"
+    ip: "${ip}"
     transport: ${transport}
 ${tls ? '    tls: true\n' : ''}    module: ejabberd_stun
     use_turn: true
     turn_ipv4_address: "${config.ip4}"
-    turn_min_port: ${TURN_MIN_PORT}
+${relayed6}    turn_min_port: ${TURN_MIN_PORT}
     turn_max_port: ${TURN_MAX_PORT}
 `;
-  const service = (type: string, transport: string, port: number, restricted: boolean): string => `      -
-        host: ${config.ip4}
+  const stun = (transport: string, port: number, tls: boolean): string =>
+    addresses.map((ip) => listener(ip, transport, port, tls)).join('');
+  const service = ({ host, port, type, transport }: StunService): string => `      -
+        host: "${host}"
         port: ${port}
         type: ${type}
         transport: ${transport}
-        restricted: ${restricted}
+        restricted: ${type !== 'stun'}
 `;
+  const host = config.announced;
+  const services: readonly StunService[] = [
+    { host, port: HUB_PORTS.stun, type: 'stun', transport: 'udp' },
+    { host, port: HUB_PORTS.stun, type: 'turn', transport: 'udp' },
+    { host, port: HUB_PORTS.stun, type: 'turn', transport: 'tcp' },
+    { host, port: HUB_PORTS.turns, type: 'turns', transport: 'tcp' },
+    ...(config.alsoAnnounced ?? []),
+  ];
   // The API listens last: when it answers, all others do.
   return `loglevel: info
 log_rotate_count: 0
@@ -145,9 +170,11 @@ shaper_rules:
 
 modules:
   mod_admin_extra: {}
+  mod_blocking: {}
   mod_caps: {}
   mod_disco: {}
   mod_http_api: {}
+  mod_privacy: {}
   mod_ping:
     send_pings: true
     ping_interval: 60
@@ -166,5 +193,5 @@ modules:
     # Left to itself ejabberd announces the listeners' own addresses, which behind NAT or "::" nobody can reach.
     offer_local_services: false
     services:
-${service('stun', 'udp', HUB_PORTS.stun, false)}${service('turn', 'udp', HUB_PORTS.stun, true)}${service('turn', 'tcp', HUB_PORTS.stun, true)}${service('turns', 'tcp', HUB_PORTS.turns, true)}`;
+${services.map(service).join('')}`;
 }

@@ -8,7 +8,7 @@ import { describeError, SystemError } from '@kith/base';
 import { makeServerCertificate } from './certificates.ts';
 import { ended, run } from './command.ts';
 import { callApi } from './ejabberd-api.ts';
-import { ejabberdYaml, HUB_PORTS, type Shaper } from './ejabberd-config.ts';
+import { ejabberdYaml, HUB_PORTS, type Shaper, type StunService } from './ejabberd-config.ts';
 import type { Host } from './host.ts';
 import type { Lab } from './lab.ts';
 
@@ -18,6 +18,17 @@ export interface EjabberdOptions {
   /** Name of the hub's host. Default hub. */
   host?: string;
   shaper?: Shaper;
+  /** The domain has an IPv6 address too, STUN and TURN are served on both and announced by the domain's name. Default false. */
+  dualStack?: boolean;
+  /**
+   * It only relays for another hub of the same domain, with that one's secret (alphanumeric): clients do not resolve the domain to it,
+   * and the other announces it.
+   */
+  relayFor?: { turnSecret: string };
+  /** Of the credentials for TURN; alphanumeric. Default random. */
+  turnSecret?: string;
+  /** Announced besides; their host names are in the hub's certificate. */
+  alsoAnnounced?: readonly StunService[];
 }
 
 // It answers after 1.4 s on an idle machine; two cores under a full test run may need much longer.
@@ -58,8 +69,10 @@ export class Ejabberd {
   static async start(lab: Lab, options: EjabberdOptions = {}): Promise<Ejabberd> {
     const host = await lab.host(options.host ?? 'hub');
     const ejabberd = new Ejabberd(lab, host, options.domain ?? 'vpn.test');
-    await lab.setName(ejabberd.domain, host.ip4);
-    await ejabberd.#prepare(lab, options.shaper ?? 'raised');
+    const { dualStack = false, relayFor } = options;
+    if (relayFor === undefined)
+      await lab.setName(ejabberd.domain, ...(dualStack ? [host.ip6, host.ip4] : [host.ip4]));
+    await ejabberd.#prepare(lab, options);
     await ejabberd.start();
     return ejabberd;
   }
@@ -77,12 +90,13 @@ export class Ejabberd {
     return `wss://${this.host.ip4}:${this.ports.websocket}/ws`;
   }
 
-  async #prepare(lab: Lab, shaper: Shaper): Promise<void> {
+  async #prepare(lab: Lab, options: EjabberdOptions): Promise<void> {
+    const { shaper = 'raised', dualStack = false, alsoAnnounced = [] } = options;
     const conf = join(this.#dir, 'conf');
     await lab.directory(this.host.name);
     for (const part of ['conf', 'spool', 'logs', 'api']) await lab.directory(this.host.name, part);
     await makeServerCertificate(conf, {
-      dns: [this.domain, 'localhost'],
+      dns: [this.domain, 'localhost', ...alsoAnnounced.map(({ host }) => host)],
       ip: [this.host.ip4, this.host.ip6, '127.0.0.1'],
     });
     await writeFile(
@@ -92,7 +106,10 @@ export class Ejabberd {
         confDir: conf,
         apiSocket: this.#apiSocket,
         ip4: this.host.ip4,
-        turnSecret: randomBytes(16).toString('hex'),
+        ...(dualStack ? { ip6: this.host.ip6 } : {}),
+        announced: dualStack ? this.domain : this.host.ip4,
+        alsoAnnounced,
+        turnSecret: options.relayFor?.turnSecret ?? options.turnSecret ?? randomBytes(16).toString('hex'),
         shaper,
       }),
     );
@@ -258,6 +275,11 @@ export class Ejabberd {
       typeof answer === 'object' && answer !== null && 'num_resources' in answer && answer.num_resources;
     if (typeof count !== 'number') throw refused('kick_user', answer);
     return count;
+  }
+
+  /** Lets the hub believe that an open session of a user has sent a stanza. */
+  async sendAs(user: string, resource: string, stanza: string): Promise<void> {
+    await this.#change('send_stanza_c2s', { user, host: this.domain, resource, stanza });
   }
 
   /** Full JIDs of the sessions that are open. */

@@ -1,6 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { type CommandOptions, type CommandResult, execute, run } from './command.ts';
 
+/** A host behind a router may lack one of the two; the string is empty then. */
 export interface HostAddress {
   ip4: string;
   ip6: string;
@@ -13,7 +14,7 @@ export const PREFIX6 = 64;
 /** Name of the card with which a host is on the switch, inside its namespace. */
 export const HOST_INTERFACE = 'eth0';
 
-/** One machine of a lab: a network namespace with one card on the lab's switch. */
+/** One machine of a lab: a network namespace with one card on the lab's switch, or on a router's bridge. */
 export class Host {
   readonly name: string;
   readonly namespace: string;

@@ -1,6 +1,6 @@
 export { type CommandOptions, type CommandResult, ended, execute, run } from './command.ts';
 export { Ejabberd, type EjabberdOptions } from './ejabberd.ts';
-export { HUB_PORTS, type Shaper } from './ejabberd-config.ts';
+export { HUB_PORTS, type Shaper, type StunService } from './ejabberd-config.ts';
 export { HOST_INTERFACE, Host, type HostAddress } from './host.ts';
 export { parseTcpRun, type TcpFigures } from './iperf3.ts';
 export { KITH, KithNode, type KithNodeOptions, OVERLAY_INTERFACE } from './kith-node.ts';

@@ -30,8 +30,8 @@ export class Lab {
   readonly #reaper: Reaper;
   readonly #switch: string;
   readonly #hosts = new Map<string, Promise<Host>>();
-  /** Lines of every host's /etc/hosts, by name. */
-  readonly #names = new Map<string, string>();
+  /** What every host's /etc/hosts says, by name. */
+  readonly #names = new Map<string, readonly string[]>();
   #next = 1;
   #ended = false;
   /** Changes of the lab happen one after another, so that two never write one host's files at once. */
@@ -76,7 +76,7 @@ export class Lab {
     ]);
   }
 
-  /** The host of that name ([a-z0-9-], at most 20 characters), which is made when it is asked for the first time. */
+  /** The host of that name ([a-z0-9-], at most 24 characters), which is made when it is asked for the first time. */
   host(name: string): Promise<Host> {
     const known = this.#hosts.get(name);
     if (known !== undefined) return known;
@@ -93,35 +93,64 @@ export class Lab {
     return result;
   }
 
-  async #addHost(name: string): Promise<Host> {
-    if (!/^[a-z0-9][a-z0-9-]{0,19}$/.test(name) || name === 'switch') {
+  /**
+   * A new host behind a router: its cable ends in a bridge of that name on the router instead of the switch. An empty address is one
+   * that it does not have. It has no route but its own network's, and no other host knows its name.
+   */
+  hostBehind(router: Host, bridge: string, name: string, address: HostAddress): Promise<Host> {
+    if (this.#hosts.has(name)) throw new BugError('HOST_TWICE', `there is a host ${name} already`);
+    if (this.#ended) throw new BugError('LAB_ENDED', 'the lab was destroyed');
+    const host = this.#inTurn(() =>
+      this.#connect(name, this.#number(name), { namespace: router.namespace, bridge }, address),
+    );
+    this.#hosts.set(name, host);
+    return host;
+  }
+
+  #number(name: string): number {
+    if (!/^[a-z0-9][a-z0-9-]{0,23}$/.test(name) || name === 'switch') {
       throw new BugError('BAD_HOST_NAME', `host name ${name} cannot be used`);
     }
     const number = this.#next++;
     if (number > MAX_HOSTS) throw new BugError('TOO_MANY_HOSTS', `a lab has at most ${MAX_HOSTS} hosts`);
+    return number;
+  }
+
+  async #addHost(name: string): Promise<Host> {
+    const number = this.#number(name);
     const address: HostAddress = { ip4: `${NET4}${number}`, ip6: `${NET6}${number.toString(16)}` };
+    const host = await this.#connect(name, number, { namespace: this.#switch, bridge: 'switch' }, address);
+    await this.#setName(name, [address.ip4]);
+    return host;
+  }
+
+  async #connect(
+    name: string,
+    number: number,
+    to: { namespace: string; bridge: string },
+    address: HostAddress,
+  ): Promise<Host> {
     const namespace = this.#namespace(name);
     const port = `port${number}`;
     await this.#addNamespace(namespace);
     // Both ends are born in their namespaces: the machine's own never sees a device.
     await run('ip', [
-      ...['-n', this.#switch, 'link', 'add', 'name', port, 'type', 'veth'],
+      ...['-n', to.namespace, 'link', 'add', 'name', port, 'type', 'veth'],
       ...['peer', 'name', HOST_INTERFACE, 'netns', namespace],
     ]);
-    await this.#ip(this.#switch, [
+    await this.#ip(to.namespace, [
       `link set dev ${port} addrgenmode none`,
-      `link set dev ${port} master switch`,
+      `link set dev ${port} master ${to.bridge}`,
       `link set dev ${port} up`,
     ]);
+    const add = (cidr: string): string => `address add ${cidr} dev ${HOST_INTERFACE}`;
     await this.#ip(namespace, [
       'link set dev lo up',
-      `address add ${address.ip4}/${PREFIX4} dev ${HOST_INTERFACE}`,
-      // Nobody else chooses addresses here, so duplicate address detection would only cost a second (RFC 4862 §5.4).
-      `address add ${address.ip6}/${PREFIX6} dev ${HOST_INTERFACE} nodad`,
+      ...(address.ip4 === '' ? [] : [add(`${address.ip4}/${PREFIX4}`)]),
+      ...(address.ip6 === '' ? [] : [`${add(`${address.ip6}/${PREFIX6}`)} nodad`]),
       `link set dev ${HOST_INTERFACE} up`,
     ]);
-    await this.#setName(name, address.ip4);
-    return new Host({ name, namespace, switchNamespace: this.#switch, port, address });
+    return new Host({ name, namespace, switchNamespace: to.namespace, port, address });
   }
 
   /** Makes a directory inside the lab's, for one host's files, that others may enter but not write. Returns its path. */
@@ -133,13 +162,13 @@ export class Lab {
     return path;
   }
 
-  /** Lets all hosts resolve `name` to `address`, as DNS would. */
-  setName(name: string, address: string): Promise<void> {
-    return this.#inTurn(() => this.#setName(name, address));
+  /** Lets all hosts resolve `name` to these addresses, as DNS would. */
+  setName(name: string, ...addresses: string[]): Promise<void> {
+    return this.#inTurn(() => this.#setName(name, addresses));
   }
 
-  async #setName(name: string, address: string): Promise<void> {
-    this.#names.set(name, address);
+  async #setName(name: string, addresses: readonly string[]): Promise<void> {
+    this.#names.set(name, addresses);
     for (const host of this.#hosts.keys()) await this.#writeNames(this.#namespace(host));
   }
 
@@ -186,10 +215,16 @@ export class Lab {
     await this.#reaper.order({ namespace });
     await this.#writeNames(namespace);
     await run('ip', ['netns', 'add', namespace]);
+    // Nobody else chooses addresses here, so duplicate address detection would only cost a second (RFC 4862 §5.4): until a card's
+    // link-local address is past it, a router cannot ask for a neighbour.
+    const dad = '/proc/sys/net/ipv6/conf/default/accept_dad';
+    await run('ip', ['netns', 'exec', namespace, 'sh', '-c', `echo 0 > ${dad}`]);
   }
 
   async #writeNames(namespace: string): Promise<void> {
-    const lines = [...this.#names].map(([name, address]) => `${address} ${name}\n`);
+    const lines = [...this.#names].flatMap(([name, addresses]) =>
+      addresses.map((address) => `${address} ${name}\n`),
+    );
     // ip-netns(8) lays the files of this directory over /etc: without them a host would ask the machine's own DNS servers.
     await mkdir(`/etc/netns/${namespace}`, { recursive: true });
     // Nobody listens on a host's port 53, so a look-up of an unknown name fails at once.

@@ -17,13 +17,15 @@ export interface OpenDirectNode {
   port: DirectPort | undefined;
   me: Uid;
   ownInterface: string;
+  /** Interfaces that the controller excluded from carrying links. */
+  isIgnored(name: string): boolean;
   overlay(): Overlay;
   log: Logger;
 }
 
 /** The node's side of all direct carriers, on the real clock, interfaces and resolver; undefined where there can be none. */
 export function openDirectNode(options: OpenDirectNode): DirectNode | undefined {
-  const { port, me, ownInterface, overlay, log } = options;
+  const { port, me, ownInterface, isIgnored, overlay, log } = options;
   if (port === undefined) return undefined;
   const ciphers = Aead.available();
   if (!ciphers.aes && !ciphers.chacha) {
@@ -39,7 +41,7 @@ export function openDirectNode(options: OpenDirectNode): DirectNode | undefined 
     aes: ciphers.aes && (Aead.hasAesHardware() || !ciphers.chacha),
     log,
     clock: monotonicMs,
-    readAddresses: readLocalAddresses,
+    readAddresses: () => readLocalAddresses().filter(({ interface: name }) => !isIgnored(name)),
     resolve: resolveHost,
   });
 }
