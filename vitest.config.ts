@@ -7,7 +7,7 @@ export default defineConfig({
     include: [
       'packages/*/src/**/*.test.ts',
       '{controller,tincan,tap}/src/**/*.test.ts',
-      'test/{bench-vpn,fuzz,lab,natlab}/**/*.test.ts',
+      'test/{bench-vpn,fuzz,lab,natlab,soak}/**/*.test.ts',
       'scripts/**/*.test.mjs',
     ],
     testTimeout: 30_000,

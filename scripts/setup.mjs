@@ -13,6 +13,7 @@ const PACKAGES = new Map([
   ['ejabberd', '/usr/sbin/ejabberdctl'],
   ['iproute2', 'ip'],
   ['iputils-ping', 'ping'],
+  ['miniupnpd-nftables', '/usr/sbin/miniupnpd'],
   ['iperf3', 'iperf3'],
   ['nftables', 'nft'],
   ['openssl', 'openssl'],

@@ -1,6 +1,7 @@
 import { describeError, type Logger, monotonicMs, Timers } from '@kith/base';
 import type { KithConfig } from '@kith/config';
 import {
+  type IceServer,
   type LocalState,
   RESOURCE_PREFIX,
   type SecurityTerms,
@@ -10,11 +11,15 @@ import {
 import { AddressDesk, type AddressMemory } from './address-desk.ts';
 import { withAddresses } from './address-status.ts';
 import { Admission } from './admission.ts';
+import { DirectPort } from './direct-port.ts';
 import { IceServers } from './ice-servers.ts';
+import { machineResolver, OutsideNames, outsideServers, rangeOf } from './infrastructure/index.ts';
 import type { KnownNodes } from './known-nodes.ts';
 import { LinkRunner } from './link-runner.ts';
+import { LinkStories } from './link-stories.ts';
 import { LinkWatch } from './link-watch.ts';
 import { Membership } from './membership.ts';
+import { withEvents, withPaths } from './path-status.ts';
 import { PeerCircle } from './peer-circle.ts';
 import { PeerTable } from './peer-table.ts';
 import { StartGate } from './start-gate.ts';
@@ -41,12 +46,15 @@ export class Controller {
   /** What `kith trust` does. */
   readonly trustCommands: TrustCommands;
   readonly #tincan: TincanClient;
+  readonly #names: OutsideNames;
   readonly #iceServers: IceServers;
   readonly #peers: PeerTable;
   readonly #runner: LinkRunner;
+  readonly #stories = new LinkStories();
   readonly #watch: LinkWatch;
   readonly #addresses: AddressDesk;
   readonly #circle: PeerCircle;
+  readonly #directPort: DirectPort;
   readonly #timers = new Timers();
   readonly #mine: SecurityTerms;
   readonly #startedAt = monotonicMs();
@@ -72,14 +80,16 @@ export class Controller {
     const { trust, ...terms } = config.security;
     this.#mine = terms;
     this.#membership = new Membership(config.xmpp.jid, config.network.group);
-    this.#trust = new Trust(trust, known, config.xmpp.jid);
+    this.#trust = new Trust(trust, known, config.xmpp.jid, config.network.links.when === 'on-demand');
     this.#admission = new Admission(this.#membership, this.#trust);
     this.trustCommands = new TrustCommands(
       this.#trust,
       () => ({ jid: config.xmpp.jid, uid: this.#local?._uid, fpr: this.#local?._fpr }),
       () => this.#circle.reviewTrust(),
     );
-    this.#iceServers = new IceServers(config.ice, log, () => {
+    this.#names = new OutsideNames(machineResolver, rangeOf(config));
+    const outside = (servers: readonly IceServer[]) => outsideServers(servers, this.#names, log);
+    this.#iceServers = new IceServers(config.ice, log, outside, () => {
       this.#iceSettled = true;
       this.#beginLinks();
     });
@@ -90,11 +100,15 @@ export class Controller {
       notification: (message) => {
         if (message.type === 'con_resp') this.#circle.candidates(message);
         else if (message.type === 'link_wanted') this.#circle.wanted(message.uid);
+        else if (message.type === 'link_suspect') this.#circle.suspect(message);
+        else if (message.type === 'network_changed') this.#circle.networkChanged();
         else this.#circle.linkState(message);
       },
     });
+    this.#directPort = new DirectPort({ config, secretFile, tincan: this.#tincan, log });
     this.#runner = new LinkRunner({
       ...{ log, tincan: this.#tincan, iceServers: this.#iceServers, jid: config.xmpp.jid, mine: this.#mine },
+      stories: this.#stories,
       session: () => this.#session,
       local: () => this.#local,
       addressing: () => this.#addresses.addressing,
@@ -114,7 +128,7 @@ export class Controller {
     this.#circle = new PeerCircle({
       ...{ log, membership: this.#membership, trust: this.#trust, admission: this.#admission },
       ...{ peers: this.#peers, runner: this.#runner, watch: this.#watch },
-      ...{ addresses: this.#addresses, gate: this.#gate },
+      ...{ addresses: this.#addresses, gate: this.#gate, stories: this.#stories },
       session: () => this.#session,
       local: () => this.#local,
       ready: () => this.#ready,
@@ -134,12 +148,16 @@ export class Controller {
     this.#iceServers.stop();
     await this.#session?.stop();
     this.#watch.stop();
+    await this.#directPort.stop();
     this.#tincan.stop();
     await Promise.all([this.#known.saved(), this.#addresses.stop()]);
   }
 
-  /** What `kith status` shows; asks tincan for its measurements first. */
-  async status(): Promise<StatusReport> {
+  /**
+   * What `kith status` shows; asks tincan for its measurements first.
+   * @param eventsOf whose links' last events are told too
+   */
+  async status(eventsOf?: string): Promise<StatusReport> {
     let state: TincanState | undefined;
     try {
       state = await this.#tincan.getState('', true);
@@ -172,7 +190,13 @@ export class Controller {
       },
     });
     const located = withAddresses(report, this.#addresses.addressing, (uid) => this.#peers.get(uid)?.member);
-    return withTrust(located, this.#trust);
+    const explained = withPaths(located, {
+      ...{ measured: state?.peers ?? [], peers: this.#peers.views(), now },
+      servers: this.#iceServers.current(),
+    });
+    const whole = { ...withTrust(explained, this.#trust), direct: { port_mapping: this.#directPort.status } };
+    if (eventsOf === undefined) return whole;
+    return withEvents(whole, eventsOf, this.#stories, (uid) => this.#tincan.pathEvents(uid));
   }
 
   async #tincanStarted(state: TincanState): Promise<void> {
@@ -200,6 +224,7 @@ export class Controller {
     });
     this.#circle.schedule();
     this.#addresses.sync();
+    void this.#directPort.tincanReady();
     if (this.#session === undefined) this.#openSession(local._uid);
   }
 
@@ -218,7 +243,8 @@ export class Controller {
   #openSession(uid: Uid): void {
     const { jid, password, server, ca } = this.#config.xmpp;
     const resource = `${RESOURCE_PREFIX}${uid}`;
-    const session = new XmppSession({ jid, password, server, ca, resource, log: this.#log });
+    const resolve = (host: string) => this.#names.resolve(host);
+    const session = new XmppSession({ jid, password, server, ca, resource, resolve, log: this.#log });
     this.#session = session;
     session.on('state', (state) => this.#hubState(session, state));
     session.on('session', ({ resumed }) => this.#sessionBegins(resumed));

@@ -16,7 +16,11 @@ export class IceServers {
   readonly #fromHub: boolean;
   readonly #log: Logger;
   readonly #timers = new Timers();
+  /** Leaves out what is inside the network, and gives addresses for names. Never rejects. */
+  readonly #outside: (servers: readonly IceServer[]) => Promise<IceServer[]>;
   readonly #onSettled: () => void;
+  /** Those of the config, checked. */
+  #own: IceServer[] = [];
   #discovered: IceServer[] = [];
   /** Questions in a row that the hub left without a good answer. */
   #failures = 0;
@@ -25,8 +29,14 @@ export class IceServers {
   #settled = false;
 
   /** @param onSettled called once, when the hub has answered or links need not wait for it any longer */
-  constructor(config: KithConfig['ice'], log: Logger, onSettled: () => void) {
+  constructor(
+    config: KithConfig['ice'],
+    log: Logger,
+    outside: (servers: readonly IceServer[]) => Promise<IceServer[]>,
+    onSettled: () => void,
+  ) {
     this.#log = log;
+    this.#outside = outside;
     this.#onSettled = onSettled;
     this.#fromHub = config.from_hub;
     this.#configured = [
@@ -38,23 +48,30 @@ export class IceServers {
   }
 
   current(): IceServer[] {
-    return [...this.#configured, ...this.#discovered].slice(0, MAX_ICE_SERVERS);
+    return [...this.#own, ...this.#discovered].slice(0, MAX_ICE_SERVERS);
   }
 
   /** Asks the hub now, and again before the credentials that it gives end. */
   refresh(discover: () => Promise<HubIceServer[]>): void {
+    const own = this.#outside(this.#configured).then((servers) => {
+      this.#own = servers;
+    });
     if (!this.#fromHub) {
-      this.#settle();
+      void own.then(() => this.#settle());
       return;
     }
     if (!this.#settled) this.#timers.after('first answer', FIRST_ANSWER_MS, () => this.#settle());
     this.#timers.clear('refresh');
     const question = ++this.#asked;
-    discover().then(
-      (servers) => {
+    const answer = discover().then(async (servers) => {
+      const [outside] = await Promise.all([this.#outside(servers.flatMap(usable)), own]);
+      return { servers, outside };
+    });
+    answer.then(
+      ({ servers, outside }) => {
         if (question !== this.#asked) return;
         this.#failures = 0;
-        this.#discovered = servers.flatMap(usable);
+        this.#discovered = outside;
         this.#log.info(
           { servers: servers.length, usable: this.#discovered.length },
           'STUN and TURN servers of the hub',

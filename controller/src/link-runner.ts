@@ -1,8 +1,15 @@
 import { describeError, KithError, type Logger, monotonicMs } from '@kith/base';
-import { encodeSignal, type LocalState, type SecurityTerms, type Uid } from '@kith/protocol';
+import {
+  encodeSignal,
+  type LocalState,
+  type NetworkView,
+  type SecurityTerms,
+  type Uid,
+} from '@kith/protocol';
 import type { Addressing } from './addressing/index.ts';
 import type { IceServers } from './ice-servers.ts';
-import type { PeerAction } from './peer-machine.ts';
+import type { LinkStories } from './link-stories.ts';
+import type { PeerAction } from './peer-state.ts';
 import type { Peer } from './peer-table.ts';
 import type { TincanClient } from './tincan-client.ts';
 import { whyNotDelivered } from './trust-status.ts';
@@ -12,6 +19,7 @@ export interface RunnerParts {
   readonly log: Logger;
   readonly tincan: TincanClient;
   readonly iceServers: IceServers;
+  readonly stories: LinkStories;
   /** This account's bare JID. */
   readonly jid: string;
   readonly mine: SecurityTerms;
@@ -26,6 +34,8 @@ export interface RunnerParts {
 export class LinkRunner {
   readonly #parts: RunnerParts;
   readonly counters = { links_requested: 0 };
+  /** How UDP leaves this machine, as tincan said last; told to the peers. */
+  network: NetworkView | undefined;
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -38,7 +48,7 @@ export class LinkRunner {
           this.#createLink(peer, action);
           break;
         case 'trim-link':
-          this.trim(action.uid, action.reason);
+          this.trim(action.uid, action.reason, action.attempt);
           break;
         case 'send':
           this.#send(peer, action);
@@ -47,9 +57,11 @@ export class LinkRunner {
     }
   }
 
-  trim(uid: Uid, reason: string): void {
+  /** @param attempt ends the link of this attempt only */
+  trim(uid: Uid, reason: string, attempt?: number): void {
     const { tincan, log } = this.#parts;
-    tincan.call('trim_link', { uid, reason }).catch((error: unknown) => log.warn(describeError(error)));
+    const parameters = { uid, reason, ...(attempt === undefined ? {} : { attempt }) };
+    tincan.call('trim_link', parameters).catch((error: unknown) => log.warn(describeError(error)));
   }
 
   #createLink({ machine }: Peer, { uid, attempt, remote }: Extract<PeerAction, { do: 'create-link' }>): void {
@@ -87,10 +99,13 @@ export class LinkRunner {
     const data = encodeSignal({
       ...{ v: 1, uid: local._uid, fpr: local._fpr, attempt, cas, security: mine },
       ...(node === undefined ? {} : { node }),
+      ...(this.network === undefined ? {} : { network: this.network }),
     });
+    this.#parts.stories.add(uid, `${type} of attempt ${attempt} sent`);
     session.sendSignal(jid, type, data).catch((error: unknown) => {
       const reason = whyNotDelivered(error, own, local._uid);
       log.info({ peer: uid, type, attempt }, `not delivered: ${reason}`);
+      this.#parts.stories.add(uid, `${type} of attempt ${attempt} not delivered: ${reason}`);
       const unwanted = error instanceof SignalRefused && error.condition === 'not-acceptable';
       later(
         uid,

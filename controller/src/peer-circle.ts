@@ -1,11 +1,20 @@
 import { type Logger, monotonicMs, Timers } from '@kith/base';
-import { bareJid, type ConResp, type ConStat, type LocalState, type Uid, uidOfFullJid } from '@kith/protocol';
+import {
+  bareJid,
+  type ConResp,
+  type ConStat,
+  type LinkSuspect,
+  type LocalState,
+  type Uid,
+  uidOfFullJid,
+} from '@kith/protocol';
 import type { AddressDesk } from './address-desk.ts';
 import type { Admission } from './admission.ts';
 import type { LinkRunner } from './link-runner.ts';
+import type { LinkStories } from './link-stories.ts';
 import type { LinkWatch } from './link-watch.ts';
 import type { Membership } from './membership.ts';
-import type { PeerAction } from './peer-machine.ts';
+import type { PeerAction } from './peer-state.ts';
 import type { Peer, PeerTable } from './peer-table.ts';
 import type { StartGate } from './start-gate.ts';
 import type { Trust } from './trust.ts';
@@ -24,6 +33,7 @@ export interface PeerCircleParts {
   readonly admission: Admission;
   readonly peers: PeerTable;
   readonly runner: LinkRunner;
+  readonly stories: LinkStories;
   readonly watch: LinkWatch;
   readonly addresses: AddressDesk;
   readonly gate: StartGate;
@@ -76,6 +86,7 @@ export class PeerCircle {
     }
     const peer = this.peer(uid, member);
     if (peer === undefined) return;
+    if (!peer.present) this.#parts.stories.add(uid, 'its controller is signed in at the hub');
     peer.present = available;
     peer.jid = from;
     if (node === undefined) this.#parts.addresses.sync();
@@ -103,7 +114,10 @@ export class PeerCircle {
   }
 
   leave(peer: Peer): void {
-    if (peer.present) peer.absentSince = monotonicMs();
+    if (peer.present) {
+      peer.absentSince = monotonicMs();
+      this.#parts.stories.add(peer.machine.uid, 'its controller is signed in at the hub no more');
+    }
     peer.present = false;
     this.perform(peer, peer.machine.absent());
   }
@@ -161,6 +175,8 @@ export class PeerCircle {
       return;
     }
     peer.jid = incoming.from;
+    peer.network = signal.network ?? peer.network;
+    this.#parts.stories.add(signal.uid, `${type} of attempt ${signal.attempt} came`);
     if (signal.node !== undefined) this.#parts.addresses.heard(signal.uid, peer.member, signal.node);
     const actions = peer.machine.signal(type, signal, now);
     if (actions === undefined) incoming.refuse('not-acceptable');
@@ -169,7 +185,8 @@ export class PeerCircle {
     this.schedule();
   }
 
-  candidates({ uid, attempt, data }: ConResp): void {
+  candidates({ uid, attempt, data, network }: ConResp): void {
+    this.#parts.runner.network = network ?? this.#parts.runner.network;
     const peer = this.#parts.peers.get(uid);
     if (peer === undefined) return;
     const space = data.indexOf(' ');
@@ -185,6 +202,24 @@ export class PeerCircle {
       // Whoever was second at a first contact loses its link now.
       this.reviewTrust();
     } else this.perform(peer, peer.machine.offline(attempt, reason ?? 'the link ended', now));
+    this.schedule();
+  }
+
+  /** A link went silent, or is heard again. What broke its path may have broken that to the hub as well. */
+  suspect({ uid, attempt, suspect }: LinkSuspect): void {
+    const peer = this.#parts.peers.get(uid);
+    if (peer === undefined) return;
+    if (suspect) this.#parts.session()?.check();
+    const { machine } = peer;
+    this.perform(peer, suspect ? machine.suspect(attempt, monotonicMs()) : machine.heardAgain(attempt));
+    this.schedule();
+  }
+
+  /** Addresses or routes of this machine changed. */
+  networkChanged(): void {
+    this.#parts.session()?.networkChanged();
+    const now = monotonicMs();
+    for (const peer of this.#parts.peers.values()) this.perform(peer, peer.machine.networkChanged(now));
     this.schedule();
   }
 

@@ -1,8 +1,9 @@
 import type { SecurityTerms, Signal } from '@kith/protocol';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ATTEMPT_TIMEOUT_MS, PeerMachine } from './peer-machine.ts';
+import { PeerMachine } from './peer-machine.ts';
 import { Simulation } from './peer-simulation.test.helper.ts';
+import { ATTEMPT_TIMEOUT_MS } from './peer-timing.ts';
 
 const always: SecurityTerms = { mode: 'always', groups: [], without_common_group: 'plain' };
 
@@ -86,4 +87,48 @@ test('ends that share no group under "refuse" get no link, and the signal is ans
   };
   expect(machine.signal('con_req', signal, 0)).toBeUndefined();
   expect(machine.state).toMatchObject({ is: 'refused' });
+});
+
+/** A machine whose link of attempt 1 is online, since long. */
+function online(): PeerMachine {
+  const machine = new PeerMachine('ab'.repeat(20), always, () => 1);
+  machine.adopt(1, true, 0);
+  return machine;
+}
+
+test('a silent link waits for the peer to be at the hub, and is made anew as soon as it is', () => {
+  const machine = online();
+  expect(machine.suspect(1, 20_000)).toEqual([]);
+  expect(machine.present(20_500)).toMatchObject([{ do: 'create-link', attempt: 2 }]);
+  expect(machine.state.is).toBe('online');
+});
+
+test('a renewal that failed is tried again after a pause, as long as the link is silent', () => {
+  const machine = online();
+  machine.present(0);
+  machine.suspect(1, 20_000);
+  expect(machine.undelivered(2, 'lost', 20_100)).toMatchObject([{ do: 'trim-link', attempt: 2 }]);
+  expect(machine.state.is).toBe('online');
+  const due = machine.nextDeadline();
+  expect(due).toBeGreaterThan(20_100);
+  expect(machine.tick(due - 1)).toEqual([]);
+  expect(machine.tick(due)).toMatchObject([{ do: 'create-link', attempt: 3 }]);
+  machine.heardAgain(1);
+  expect(machine.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
+});
+
+test('the end of the old link leaves the attempt that is to replace it alone', () => {
+  const machine = online();
+  machine.present(0);
+  machine.suspect(1, 20_000);
+  expect(machine.offline(1, 'nothing heard', 22_000)).toEqual([]);
+  expect(machine.state.is).toBe('connecting');
+  expect(machine.attempt).toBe(2);
+});
+
+test('a change of the network begins an attempt anew, and leaves a link that is online alone', () => {
+  const machine = new PeerMachine('ab'.repeat(20), always, () => 1);
+  machine.present(0);
+  expect(machine.networkChanged(100)).toMatchObject([{ do: 'create-link', attempt: 2 }]);
+  expect(online().networkChanged(100)).toEqual([]);
 });

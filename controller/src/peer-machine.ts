@@ -1,4 +1,4 @@
-import { type BackoffPolicy, backoffMs } from '@kith/base';
+import { backoffMs } from '@kith/base';
 import {
   decideSecurity,
   MAX_ATTEMPT,
@@ -8,52 +8,15 @@ import {
   type SignalType,
   type Uid,
 } from '@kith/protocol';
-
-/** How long one attempt may take. Slow TURN allocations and a lost DTLS flight or two fit; beyond it a fresh attempt does better. */
-export const ATTEMPT_TIMEOUT_MS = 15_000;
-
-/** Retries of a peer that cannot be reached. */
-export const RETRY: BackoffPolicy = { firstMs: 500, maxMs: 60_000 };
-
-/** A link that lived this long was good: its loss is news, and the next attempt starts at once. */
-const STABLE_AFTER_MS = 10_000;
-
-/** A local description comes within milliseconds; when none did, the notification was lost and is asked for again. */
-const DESCRIPTION_RETRY_MS = 1_000;
-
-/**
- * How long a packet for the node makes its link wanted: two attempts. An application that goes on sending wants it anew each second;
- * one that gave up should not have a link made for it.
- */
-export const WANTED_MS = 2 * ATTEMPT_TIMEOUT_MS;
-
-/**
- * Begins the reason of a link's end when it was given up for want of use. The other end's control channel brings it to its controller,
- * which then does not begin anew of itself.
- */
-const RESTING = 'resting: ';
-
-/** What the machine wants done. The shell does it in order. */
-export type PeerAction =
-  | { do: 'create-link'; uid: Uid; attempt: number; remote: RemoteEnd | undefined }
-  | { do: 'trim-link'; uid: Uid; reason: string }
-  | { do: 'send'; uid: Uid; type: SignalType; attempt: number; cas: string };
-
-export interface RemoteEnd {
-  fpr: string;
-  cas: string;
-  encrypted: boolean;
-  terms: SecurityTerms;
-}
-
-export type PeerState =
-  /** Nothing to do: the node is not there, or nobody wants to send to it. */
-  | { is: 'idle' }
-  | { is: 'connecting'; since: number }
-  | { is: 'online'; since: number }
-  /** The last attempt failed; the next one starts at `until`. */
-  | { is: 'waiting'; until: number; reason: string }
-  | { is: 'refused'; reason: string };
+import type { OnlineLink, PeerAction, PeerState, RemoteEnd } from './peer-state.ts';
+import {
+  ATTEMPT_TIMEOUT_MS,
+  DESCRIPTION_RETRY_MS,
+  RESTING,
+  RETRY,
+  STABLE_AFTER_MS,
+  WANTED_MS,
+} from './peer-timing.ts';
 
 /**
  * The life of the link to one peer node, as the controller sees it. Pure: time comes in, actions go out.
@@ -61,6 +24,9 @@ export type PeerState =
  * There is no offerer. Both ends number their attempts; the higher number wins on both. An end whose attempt is not yet bound to a
  * session of the peer follows a higher number without losing anything; one that is bound starts over under the new number. So two
  * simultaneous starts, a restart of either end and a loss of either's memory all end in one common attempt.
+ *
+ * A link that is online stays while a higher attempt is made: because it went silent, or because the peer wants so. tincan puts the
+ * new one in its place when that is online; when it fails, the old one goes on.
  */
 export class PeerMachine {
   readonly uid: Uid;
@@ -69,7 +35,13 @@ export class PeerMachine {
   readonly #onDemand: boolean;
   /** Until when this end wants a link; infinite: always. It accepts the peer's wish in any case. */
   #wantedUntil: number;
+  /** `online` only while no attempt is under way beside the link. */
   #state: PeerState = { is: 'idle' };
+  #online: OnlineLink | undefined;
+  /** The online link is silent. */
+  #isSuspect = false;
+  /** When a silent link may be made anew again. */
+  #renewAt = Number.NEGATIVE_INFINITY;
   #attempt = 0;
   #failures = 0;
   /** The peer's controller is reachable through the hub. */
@@ -93,15 +65,25 @@ export class PeerMachine {
   }
 
   get state(): PeerState {
-    return this.#state;
+    return this.#online === undefined ? this.#state : { is: 'online', since: this.#online.since };
   }
 
   get attempt(): number {
     return this.#attempt;
   }
 
+  /** Whether the peer has answered the attempt that is under way, or is online. */
+  get isAnswered(): boolean {
+    return this.#boundTo !== undefined;
+  }
+
   get isPresent(): boolean {
     return this.#present;
+  }
+
+  /** Whether a link of this attempt is what the machine counts on. */
+  knows(attempt: number): boolean {
+    return attempt === (this.#online?.attempt ?? this.#attempt);
   }
 
   /** Why the link has the security that it has, in words. */
@@ -116,11 +98,9 @@ export class PeerMachine {
 
   /** A controller restarted beside a running tincan: this link is there already. Its cut-off beginnings are not worth adopting. */
   adopt(attempt: number, online: boolean, now: number): PeerAction[] {
-    this.#attempt = attempt;
+    this.#attempt = Math.max(this.#attempt, attempt);
     if (!online) return [this.#trim('begun by an earlier controller')];
-    this.#bornAt = attempt;
-    this.#boundTo = null;
-    this.#state = { is: 'online', since: now };
+    this.#goOnWith({ attempt, since: now, boundTo: null });
     return [];
   }
 
@@ -134,6 +114,7 @@ export class PeerMachine {
     if (isNews && !this.#onDemand) {
       this.#wantedUntil = room ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
     }
+    if (isNews && this.#isSuspect && this.#state.is === 'online') return this.#start(now);
     if (!this.#isWanted(now)) return [];
     if (this.#state.is === 'idle') return this.#start(now);
     // Fresh presence after absence is a better time to try than a clock.
@@ -149,7 +130,7 @@ export class PeerMachine {
 
   /** Ends an online link that is not used, until a packet or the peer wants it again. */
   rest(reason: string): PeerAction[] {
-    if (this.#state.is !== 'online') return [];
+    if (this.#online === undefined) return [];
     this.#fallAsleep();
     return [this.#trim(`${RESTING}${reason}`)];
   }
@@ -159,13 +140,39 @@ export class PeerMachine {
     this.#present = false;
     const state = this.#state.is;
     if (state === 'online' || (state === 'connecting' && this.#boundTo !== undefined)) return [];
+    if (this.#online !== undefined) return this.#dropAttempt('the peer is not there', this.#online);
     this.#state = { is: 'idle' };
     return state === 'connecting' ? [this.#trim('the peer is not there')] : [];
   }
 
+  /** The online link went silent: the next attempt begins while it may still come back. */
+  suspect(attempt: number, now: number): PeerAction[] {
+    if (this.#online?.attempt !== attempt) return [];
+    this.#isSuspect = true;
+    return this.#renewIfDue(now);
+  }
+
+  /**
+   * The link is heard again. An attempt that the peer has not answered is dropped; one that it has goes on, because both ends have a
+   * part in it and the better link comes of it.
+   */
+  heardAgain(attempt: number): PeerAction[] {
+    if (this.#online?.attempt !== attempt) return [];
+    this.#isSuspect = false;
+    const isUnanswered = this.#state.is === 'connecting' && this.#boundTo === undefined;
+    return isUnanswered ? this.#dropAttempt('the link is heard again', this.#online) : [];
+  }
+
+  /** This machine's network changed: what was begun before leads nowhere, and what failed before may do now. */
+  networkChanged(now: number): PeerAction[] {
+    this.#renewAt = Number.NEGATIVE_INFINITY;
+    if (!this.#present || !(this.#online !== undefined || this.#isWanted(now))) return [];
+    return this.#state.is === 'connecting' || this.#state.is === 'waiting' ? this.#start(now) : [];
+  }
+
   /** Local candidates of the link are known (tincan's con_resp notification). */
   described(attempt: number, cas: string): PeerAction[] {
-    if (this.#state.is !== 'connecting' && this.#state.is !== 'online') return [];
+    if (!this.#isLinked() || this.#isDropped()) return [];
     if (attempt < this.#bornAt || attempt > this.#attempt || cas === '' || cas === this.#cas) return [];
     const first = this.#cas === undefined;
     this.#cas = cas;
@@ -177,7 +184,7 @@ export class PeerMachine {
     const decision = decideSecurity(this.#mine, signal.security);
     if (decision.security === 'refused') {
       const trim = this.#isLinked() ? [this.#trim(decision.why)] : [];
-      this.#state = { is: 'refused', reason: decision.why };
+      this.#refuse(decision.why);
       // Nothing but the refusal goes to the peer; its own controller comes to the same result.
       return trim.length > 0 ? trim : undefined;
     }
@@ -194,6 +201,8 @@ export class PeerMachine {
       return type === 'con_req' ? this.#startFrom(signal.attempt, remote, ufrag, now) : [];
     if (signal.attempt > this.#attempt) return this.#follow(signal.attempt, remote, ufrag, now);
     if (signal.attempt < this.#attempt) return this.#lag(type, ufrag, now);
+    // The peer answers what it was asked before the old link came back.
+    if (type === 'con_resp' && this.#isDropped()) return [];
     if (this.#boundTo === undefined) return this.#bind(type, remote, ufrag);
     if (this.#boundTo === null || this.#boundTo === ufrag) {
       this.#boundTo = ufrag;
@@ -212,17 +221,25 @@ export class PeerMachine {
 
   online(attempt: number, now: number): void {
     if (attempt !== this.#attempt || this.#state.is !== 'connecting') return;
-    this.#state = { is: 'online', since: now };
+    this.#goOnWith({ attempt, since: now, boundTo: this.#boundTo ?? null });
+    this.#isSuspect = false;
     this.#lastFailure = null;
   }
 
   offline(attempt: number, reason: string, now: number): PeerAction[] {
-    if (attempt !== this.#attempt || !this.#isLinked()) return [];
+    const old = this.#online;
+    const isUnderWay = this.#state.is === 'connecting';
+    const isAttempt = isUnderWay && attempt === this.#attempt;
+    if (!isAttempt && old?.attempt !== attempt) return [];
     if (reason.includes(RESTING)) {
       this.#fallAsleep();
-      return [];
+      return isUnderWay && old !== undefined ? [this.#trim(reason)] : [];
     }
-    const wasStable = this.#state.is === 'online' && now - this.#state.since >= STABLE_AFTER_MS;
+    if (isAttempt) return this.#fail(reason, now, []);
+    this.#online = undefined;
+    // Its successor goes on alone.
+    if (isUnderWay) return [];
+    const wasStable = old !== undefined && now - old.since >= STABLE_AFTER_MS;
     if (wasStable) this.#failures = 0;
     if (wasStable && this.#present && this.#isWanted(now)) return this.#start(now);
     return this.#fail(reason, now, []);
@@ -233,19 +250,20 @@ export class PeerMachine {
     if (attempt !== this.#attempt || this.#state.is !== 'connecting') return [];
     // When bound, the link may come up without it.
     if (this.#boundTo !== undefined) return [];
-    return this.#fail(reason, now, [this.#trim(reason)]);
+    return this.#fail(reason, now, [this.#trimAttempt(reason)]);
   }
 
   /** The peer answered that it will not have this link. It is asked again when its presence comes anew. */
   refusedByPeer(attempt: number, reason: string): PeerAction[] {
     if (attempt !== this.#attempt || this.#state.is !== 'connecting') return [];
-    this.#state = { is: 'refused', reason };
+    this.#refuse(reason);
     return [this.#trim(reason)];
   }
 
   /** tincan was restarted and knows no link any more. */
   tincanRestarted(now: number): PeerAction[] {
     if (!this.#isLinked()) return [];
+    this.#online = undefined;
     if (!this.#present || !this.#isWanted(now)) {
       this.#state = { is: 'idle' };
       return [];
@@ -259,13 +277,14 @@ export class PeerMachine {
       if (this.#isWanted(now)) return this.#start(now);
       this.#state = { is: 'idle' };
     }
+    if (state.is === 'online') return this.#renewIfDue(now);
     if (state.is !== 'connecting') return [];
     if (now - state.since >= ATTEMPT_TIMEOUT_MS) {
       const reason =
         this.#boundTo === undefined
           ? 'the peer did not answer'
           : 'no path to the peer was found within 15 s (is UDP blocked, and is there a TURN server?)';
-      return this.#fail(reason, now, [this.#trim(reason)]);
+      return this.#fail(reason, now, [this.#trimAttempt(reason)]);
     }
     if (this.#cas === undefined && now - this.#askedAt >= DESCRIPTION_RETRY_MS) {
       this.#askedAt = now;
@@ -278,6 +297,7 @@ export class PeerMachine {
   nextDeadline(): number {
     const state = this.#state;
     if (state.is === 'waiting') return state.until;
+    if (state.is === 'online' && this.#isSuspect && this.#present) return this.#renewAt;
     if (state.is !== 'connecting') return Number.POSITIVE_INFINITY;
     const timeout = state.since + ATTEMPT_TIMEOUT_MS;
     return this.#cas === undefined ? Math.min(timeout, this.#askedAt + DESCRIPTION_RETRY_MS) : timeout;
@@ -287,6 +307,7 @@ export class PeerMachine {
   revoke(reason: string): PeerAction[] {
     const actions = this.#isLinked() ? [this.#trim(reason)] : [];
     this.#state = { is: 'idle' };
+    this.#online = undefined;
     this.#present = false;
     return actions;
   }
@@ -297,8 +318,38 @@ export class PeerMachine {
 
   #fallAsleep(): void {
     this.#state = { is: 'idle' };
+    this.#online = undefined;
     this.#failures = 0;
     this.#wantedUntil = Number.NEGATIVE_INFINITY;
+  }
+
+  #refuse(reason: string): void {
+    this.#state = { is: 'refused', reason };
+    this.#online = undefined;
+  }
+
+  #goOnWith(link: OnlineLink): void {
+    this.#online = link;
+    this.#bornAt = link.attempt;
+    this.#boundTo = link.boundTo;
+    this.#state = { is: 'online', since: link.since };
+  }
+
+  /** The next attempt came to nothing, and the link before it is still there. */
+  #dropAttempt(reason: string, old: OnlineLink): PeerAction[] {
+    const trim = this.#trimAttempt(reason);
+    this.#goOnWith(old);
+    return [trim];
+  }
+
+  /** The highest number is that of an attempt that was dropped; the link has a lower one. */
+  #isDropped(): boolean {
+    return this.#state.is === 'online' && this.#online?.attempt !== this.#attempt;
+  }
+
+  #renewIfDue(now: number): PeerAction[] {
+    if (!this.#isSuspect || this.#state.is !== 'online' || !this.#present || now < this.#renewAt) return [];
+    return this.#start(now);
   }
 
   #isLinked(): boolean {
@@ -310,7 +361,7 @@ export class PeerMachine {
     if (this.#attempt >= MAX_ATTEMPT) {
       const reason = 'the peer used up all attempt numbers';
       const trim = this.#isLinked() ? [this.#trim(reason)] : [];
-      this.#state = { is: 'refused', reason };
+      this.#refuse(reason);
       return trim;
     }
     this.#begin(this.#attempt + 1, now);
@@ -361,6 +412,11 @@ export class PeerMachine {
   #fail(reason: string, now: number, actions: PeerAction[]): PeerAction[] {
     this.#failures++;
     this.#lastFailure = reason;
+    if (this.#online !== undefined) {
+      this.#renewAt = now + backoffMs(RETRY, this.#failures, this.#random);
+      this.#goOnWith(this.#online);
+      return actions;
+    }
     this.#state = this.#present
       ? { is: 'waiting', until: now + backoffMs(RETRY, this.#failures, this.#random), reason }
       : { is: 'idle' };
@@ -372,7 +428,13 @@ export class PeerMachine {
   }
 
   #trim(reason: string): PeerAction {
-    return { do: 'trim-link', uid: this.uid, reason };
+    return { do: 'trim-link', uid: this.uid, reason, attempt: undefined };
+  }
+
+  /** Ends the attempt that is under way, and not the link beside which it was begun. */
+  #trimAttempt(reason: string): PeerAction {
+    const attempt = this.#online === undefined ? undefined : this.#attempt;
+    return { do: 'trim-link', uid: this.uid, reason, attempt };
   }
 
   #description(type: SignalType): PeerAction {

@@ -1,7 +1,15 @@
 import { type SecurityTerms, type Signal, type SignalType, uidOfFingerprint } from '@kith/protocol';
-import { type PeerAction, PeerMachine, type RemoteEnd } from './peer-machine.ts';
+import { PeerMachine } from './peer-machine.ts';
+import type { PeerAction, RemoteEnd } from './peer-state.ts';
 
 const always: SecurityTerms = { mode: 'always', groups: [], without_common_group: 'plain' };
+
+export interface SimulatedLink {
+  attempt: number;
+  ufrag: string;
+  remote: string | undefined;
+  online: boolean;
+}
 
 export interface SimulationOptions {
   seed: number;
@@ -11,13 +19,16 @@ export interface SimulationOptions {
 
 /**
  * One node of the simulation: the machine, and a tincan that follows the rules of create_link (renumber while unbound, replace when
- * bound, refuse another session under the same number).
+ * bound, refuse another session under the same number). One that is online stays beside its successor until that is online.
  */
 export class SimulatedNode {
   readonly name: string;
   readonly fpr: string;
   machine: PeerMachine;
-  link: { attempt: number; ufrag: string; remote: string | undefined; online: boolean } | undefined;
+  /** The newest link. */
+  link: SimulatedLink | undefined;
+  /** The one before it, which is online. */
+  old: SimulatedLink | undefined;
   outbox: { type: SignalType; attempt: number; cas: string }[] = [];
   /** Notifications that tincan has sent and the controller has not read yet. */
   notices: (() => PeerAction[])[] = [];
@@ -25,8 +36,8 @@ export class SimulatedNode {
   now = 0;
   /** Whether policy admits the peer. */
   admits = true;
-  /** Why the last link was closed, on its way to the other end; undefined: nothing is. */
-  bye: { attempt: number; reason: string } | undefined;
+  /** Why online links were closed, on its way to the other end. */
+  bye: { attempt: number; reason: string }[] = [];
   readonly #onDemand: boolean;
   readonly #random: () => number;
   readonly #peerUid: string;
@@ -59,7 +70,7 @@ export class SimulatedNode {
   run(actions: readonly PeerAction[]): void {
     for (const action of actions) {
       if (action.do === 'send') this.outbox.push(action);
-      else if (action.do === 'trim-link') this.#close(action.reason);
+      else if (action.do === 'trim-link') this.#trim(action.reason, action.attempt);
       else this.#createLink(action.attempt, action.remote);
     }
   }
@@ -68,7 +79,10 @@ export class SimulatedNode {
     const ufrag = remote?.cas.split(':')[6];
     if (this.link !== undefined && attempt > this.link.attempt) {
       if (this.link.remote === undefined) this.link.attempt = attempt;
-      else this.#close('replaced');
+      else if (this.link.online) {
+        this.old = this.link;
+        this.link = undefined;
+      } else this.close(this.link, 'replaced');
     }
     if (
       this.link !== undefined &&
@@ -88,12 +102,32 @@ export class SimulatedNode {
     this.notices.push(() => this.machine.described(link.attempt, cas));
   }
 
-  #close(reason: string): void {
-    const link = this.link;
-    if (link === undefined) return;
-    if (link.online) this.bye = { attempt: link.attempt, reason };
-    this.link = undefined;
+  #trim(reason: string, attempt: number | undefined): void {
+    for (const link of [this.link, this.old]) {
+      if (link !== undefined && (attempt === undefined || link.attempt === attempt)) this.close(link, reason);
+    }
+  }
+
+  close(link: SimulatedLink, reason: string): void {
+    if (link.online) this.bye.push({ attempt: link.attempt, reason });
+    this.forget(link);
     this.notices.push(() => this.machine.offline(link.attempt, reason, this.now));
+  }
+
+  forget(link: SimulatedLink): void {
+    if (this.old === link) this.old = undefined;
+    if (this.link !== link) return;
+    this.link = this.old;
+    this.old = undefined;
+  }
+
+  /** tincan says that the link that carries went silent, or is heard again. */
+  doubt(suspect: boolean): void {
+    const carrying = this.old ?? this.link;
+    if (carrying?.online !== true) return;
+    this.notices.push(() =>
+      suspect ? this.machine.suspect(carrying.attempt, this.now) : this.machine.heardAgain(carrying.attempt),
+    );
   }
 
   receive(message: { type: SignalType; attempt: number; cas: string }, from: SimulatedNode): void {
@@ -121,6 +155,7 @@ export class SimulatedNode {
   /** tincan is killed: its link is gone without a word. */
   crashTincan(): void {
     this.link = undefined;
+    this.old = undefined;
     this.notices = [];
     this.run(this.machine.tincanRestarted(this.now));
   }
@@ -130,6 +165,9 @@ export class SimulatedNode {
     this.outbox = [];
     this.notices = [];
     this.machine = this.#newMachine();
+    // set_cb_endpoint ends what was only begun beside a link.
+    if (this.old !== undefined && this.link !== undefined)
+      this.close(this.link, 'begun by an earlier controller');
     if (this.link !== undefined) this.run(this.machine.adopt(this.link.attempt, this.link.online, this.now));
     if (present) this.run(this.machine.present(this.now));
   }
@@ -178,30 +216,49 @@ export class Simulation {
       a.link.attempt === b.link.attempt &&
       a.link.remote === b.link.ufrag &&
       b.link.remote === a.link.ufrag;
+    this.#endLoneLinks();
     for (const node of [a, b]) {
       const link = node.link;
       if (link === undefined) continue;
       if (joined && !link.online) {
+        if (node.old !== undefined) node.close(node.old, 'replaced by a new attempt');
         link.online = true;
         node.notices.push(() => {
           node.machine.online(link.attempt, this.now);
           return [];
         });
-      } else if (!joined && link.online) {
-        node.link = undefined;
+      }
+    }
+    for (const node of [a, b]) this.#deliverBye(node);
+  }
+
+  /** An online link whose other end is gone, at whatever place, dies of silence. */
+  #endLoneLinks(): void {
+    for (const node of [this.a, this.b]) {
+      const other = this.other(node);
+      for (const link of [node.link, node.old]) {
+        if (link?.online !== true) continue;
+        const ends = [other.link, other.old];
+        if (
+          ends.some((end) => end?.online === true && end.ufrag === link.remote && end.remote === link.ufrag)
+        )
+          continue;
+        node.forget(link);
         node.notices.push(() => node.machine.offline(link.attempt, 'nothing heard', this.now));
       }
     }
   }
 
   #deliverBye(node: SimulatedNode): void {
-    const { bye } = node;
-    node.bye = undefined;
+    const byes = node.bye;
+    node.bye = [];
     const other = this.other(node);
-    const link = other.link;
-    if (bye === undefined || link === undefined || !link.online || link.attempt !== bye.attempt) return;
-    other.link = undefined;
-    other.notices.push(() => other.machine.offline(link.attempt, `the peer said: ${bye.reason}`, this.now));
+    for (const { attempt, reason } of byes) {
+      const link = [other.link, other.old].find((each) => each?.online === true && each.attempt === attempt);
+      if (link === undefined) continue;
+      other.forget(link);
+      other.notices.push(() => other.machine.offline(link.attempt, `the peer said: ${reason}`, this.now));
+    }
   }
 
   deliver(from: SimulatedNode, lose: boolean): void {

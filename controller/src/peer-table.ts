@@ -1,5 +1,5 @@
 import { monotonicMs } from '@kith/base';
-import type { SecurityTerms, Uid } from '@kith/protocol';
+import type { NetworkView, SecurityTerms, Uid } from '@kith/protocol';
 import type { LinkUse } from './link-budget.ts';
 import { PeerMachine } from './peer-machine.ts';
 import type { PeerView } from './status-report.ts';
@@ -26,6 +26,8 @@ export interface Peer {
   idle: { ms: number | null; at: number } | undefined;
   /** Its IPv4 address when tincan was last told; undefined: it has not said where it is. */
   address: string | null | undefined;
+  /** How UDP leaves its machine, as its last signal says. */
+  network: NetworkView | undefined;
 }
 
 /** The nodes of members that were heard of, by UID. */
@@ -49,7 +51,7 @@ export class PeerTable extends Map<Uid, Peer> {
     const machine = new PeerMachine(uid, this.#mine, Math.random, this.#onDemand);
     const peer: Peer = {
       ...{ machine, member, jid: undefined, present: false },
-      ...{ absentSince: monotonicMs(), idle: undefined, address: undefined },
+      ...{ absentSince: monotonicMs(), idle: undefined, address: undefined, network: undefined },
     };
     this.set(uid, peer);
     return peer;
@@ -77,8 +79,9 @@ export class PeerTable extends Map<Uid, Peer> {
 
   /** What a status report shows of them. */
   views(): PeerView[] {
-    return [...this].map(([uid, { machine, member, present }]) => ({
+    return [...this].map(([uid, { machine, member, present, network }]) => ({
       ...{ uid, member, present, state: machine.state, why: machine.why, lastFailure: machine.lastFailure },
+      ...{ answered: machine.isAnswered, network: network ?? null },
     }));
   }
 

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ATTEMPT_TIMEOUT_MS, WANTED_MS } from './peer-machine.ts';
 import { Simulation } from './peer-simulation.test.helper.ts';
+import { ATTEMPT_TIMEOUT_MS, WANTED_MS } from './peer-timing.ts';
 
 const step = fc.record({
   on: fc.constantFrom('a' as const, 'b' as const),
   what: fc.constantFrom(
     ...['present', 'absent', 'deliver', 'deliver', 'deliver', 'lose', 'notice', 'notice', 'notice'],
     ...['wait', 'wait-long', 'jump', 'crash-tincan', 'crash-controller', 'want', 'want', 'rest'],
-    ...['revoke', 'admit'],
+    ...['revoke', 'admit', 'silent', 'silent', 'heard', 'network'],
   ),
 });
 const modes = fc.record({ a: fc.boolean(), b: fc.boolean() });
@@ -35,6 +35,9 @@ function play(simulation: Simulation, { on, what }: { on: 'a' | 'b'; what: strin
   else if (what === 'rest') node.run(node.machine.rest('no packet for a while'));
   else if (what === 'revoke') node.revoke();
   else if (what === 'admit') node.admits = true;
+  else if (what === 'silent') node.doubt(true);
+  else if (what === 'heard') node.doubt(false);
+  else if (what === 'network') node.run(node.machine.networkChanged(now));
   simulation.settleLinks();
 }
 
@@ -46,7 +49,7 @@ test('whatever happened in whatever order: no link outlives its admission, and a
         play(simulation, each);
         for (const node of [simulation.a, simulation.b]) {
           if (node.admits) continue;
-          expect(node.link).toBeUndefined();
+          expect([node.link, node.old]).toEqual([undefined, undefined]);
           expect(node.machine.state.is).toBe('idle');
         }
       }
@@ -121,4 +124,58 @@ test('an on-demand node that nobody answers tries with growing pauses while pack
   simulation.advance(60_000);
   expect(a.machine.state.is).toBe('idle');
   expect(a.link).toBeUndefined();
+});
+
+test('a link that goes silent on one end or both is made anew, and carries until then', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1 }),
+      modes,
+      fc.constantFrom('a', 'b', 'both'),
+      fc.boolean(),
+      (seed, onDemand, which, comesBack) => {
+        const simulation = new Simulation({ seed, onDemand });
+        simulation.a.run(simulation.a.machine.want(0));
+        simulation.calm();
+        simulation.deliverAll(60_000);
+        const { a, b } = simulation;
+        const before = a.link?.attempt ?? 0;
+        const silent = which === 'a' ? [a] : which === 'b' ? [b] : [a, b];
+        for (const node of silent) node.doubt(true);
+        for (const node of silent) node.readNotice();
+        expect([a.old ?? a.link, b.old ?? b.link].map((link) => link?.attempt)).toEqual([before, before]);
+        if (comesBack) {
+          for (const node of silent) node.doubt(false);
+          for (const node of silent) node.readNotice();
+        }
+        // Longer than an attempt that only one end knows of.
+        for (let step = 0; step < 40; step++) {
+          simulation.deliverAll(500);
+          expect([a.machine.state.is, b.machine.state.is]).toEqual(['online', 'online']);
+          expect([a.old ?? a.link, b.old ?? b.link].every((link) => link?.online)).toBe(true);
+        }
+        expect(simulation.isOnline()).toBe(true);
+        if (!comesBack) expect(a.link?.attempt).toBeGreaterThan(before);
+        expect([a.old, b.old]).toEqual([undefined, undefined]);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test('an attempt to renew a silent link that nobody answers ends, and the link goes on', () => {
+  const simulation = new Simulation({ seed: 5 });
+  simulation.calm();
+  const { a, b } = simulation;
+  const attempt = a.link?.attempt;
+  a.doubt(true);
+  a.readNotice();
+  a.readNotice();
+  // The hub lost the signal.
+  a.outbox = [];
+  expect(a.old?.attempt).toBe(attempt);
+  simulation.advance(ATTEMPT_TIMEOUT_MS + 1);
+  expect(a.old).toBeUndefined();
+  expect([a.link?.attempt, b.link?.attempt]).toEqual([attempt, attempt]);
+  expect(a.machine.state.is).toBe('online');
 });

@@ -1,6 +1,6 @@
 import type { KithConfig } from '@kith/config';
-import type { LinkStatus, LocalState, PeerState, StatusReport, Uid } from '@kith/protocol';
-import type { PeerState as MachineState } from './peer-machine.ts';
+import type { LinkStatus, LocalState, NetworkView, PeerState, StatusReport, Uid } from '@kith/protocol';
+import type { PeerState as MachineState } from './peer-state.ts';
 import type { HubState } from './xmpp/index.ts';
 
 /** What the controller knows of one peer node. */
@@ -12,6 +12,10 @@ export interface PeerView {
   why: string;
   /** Why the last attempt failed, if one did since the link was last online. */
   lastFailure: string | null;
+  /** The node has answered the attempt that is under way. */
+  answered: boolean;
+  /** How UDP leaves its machine, as its last signal says. */
+  network: NetworkView | null;
 }
 
 export interface StatusInput {
@@ -48,6 +52,7 @@ export function buildStatus(input: StatusInput): StatusReport {
       jid: config.xmpp.jid,
       ip4: local?._ip4 ? local._ip4 : null,
       mac: local?._mac ?? null,
+      ...(local?.network === undefined ? {} : { network: local.network }),
       controller_uptime_ms: Math.round(now - input.startedAt),
     },
     hub: {

@@ -22,12 +22,17 @@ let directory: string;
 let path: string;
 let server: StatusServer;
 let asked: TrustQuestion[];
+let eventsOf: (string | undefined)[];
 beforeEach(async () => {
   asked = [];
+  eventsOf = [];
   directory = await mkdtemp(join(tmpdir(), 'kith-status-'));
   path = join(directory, 'controller', 'status.sock');
   const answerer = {
-    status: async () => REPORT,
+    status: async (name?: string) => {
+      eventsOf.push(name);
+      return REPORT;
+    },
     trustCommands: {
       run: async (question: TrustQuestion) => {
         asked.push(question);
@@ -82,4 +87,11 @@ test.each([
 
 test('whoever sends more than a question is cut off', async () => {
   expect(await ask('x'.repeat(100_000)).catch(() => '')).toBe('');
+});
+
+test('a status question may name whose events it wants; a name that none can have is none', async () => {
+  await ask('{"m":"status"}\n');
+  await ask('{"m":"status","events":"bob"}\n');
+  await ask('{"m":"status","events":7}\n');
+  expect(eventsOf).toEqual([undefined, 'bob', undefined]);
 });

@@ -2,7 +2,13 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { ConfigError, describeError, KithError, type Logger, SystemError, Timers } from '@kith/base';
-import { type StatusReport, type TrustAnswer, type TrustQuestion, trustQuestion } from '@kith/protocol';
+import {
+  type StatusReport,
+  statusQuestion,
+  type TrustAnswer,
+  type TrustQuestion,
+  trustQuestion,
+} from '@kith/protocol';
 
 /** A question is one short line; whoever sends more is cut off. */
 const MAX_QUESTION_CHARS = 4_096;
@@ -15,7 +21,8 @@ const MAX_CLIENTS = 32;
 
 /** Who answers. */
 export interface Answerer {
-  status(): Promise<StatusReport>;
+  /** @param eventsOf whose links' last events are told too */
+  status(eventsOf?: string): Promise<StatusReport>;
   readonly trustCommands: { run(question: TrustQuestion): Promise<TrustAnswer> };
 }
 
@@ -88,7 +95,9 @@ async function answer(question: string, answerer: Answerer): Promise<string> {
 
 async function answerTo(asked: unknown, answerer: Answerer): Promise<StatusReport | TrustAnswer> {
   const about = typeof asked === 'object' && asked !== null && 'm' in asked ? asked.m : undefined;
-  if (about === 'status') return answerer.status();
+  if (about === 'status') {
+    return answerer.status(statusQuestion.parse(asked).events);
+  }
   if (about !== 'trust') {
     throw new ConfigError('STATUS_QUESTION', 'm: must be "status" or "trust"', { field: 'm' });
   }

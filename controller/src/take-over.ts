@@ -30,7 +30,7 @@ export function takeOver(links: readonly PeerState[], parts: TakeOverParts): voi
     if (peer.present) runner.perform(peer, peer.machine.present(now, watch.hasSpareRoom()));
   }
   for (const { uid, attempt, status, ip4 } of links) {
-    if (peers.get(uid)?.machine.attempt === attempt) continue;
+    if (peers.get(uid)?.machine.knows(attempt)) continue;
     const member = parts.admitted(uid);
     const peer = member === undefined ? undefined : parts.peer(uid, member);
     if (peer === undefined) {

@@ -8,9 +8,12 @@ import {
   type ApiReply,
   type ConResp,
   type ConStat,
+  type LinkSuspect,
   type LinkWanted,
   type LocalState,
   MAX_API_PAYLOAD,
+  type NetworkChanged,
+  type PathEventStatus,
   type PeerState,
   parseApiReply,
 } from '@kith/protocol';
@@ -25,7 +28,15 @@ const CALL_TRIES = 3;
 const MAX_PENDING = 4_096;
 
 /** What tincan tells without being asked. */
-export type Notification = ConResp | ConStat | LinkWanted;
+export type Notification = ConResp | ConStat | LinkWanted | LinkSuspect | NetworkChanged;
+
+const NOTIFICATIONS: ReadonlySet<string> = new Set<Notification['type']>([
+  ...(['con_resp', 'con_stat', 'link_wanted', 'link_suspect', 'network_changed'] as const),
+]);
+
+function isNotification(reply: ApiReply): reply is Notification {
+  return NOTIFICATIONS.has(reply.type);
+}
 
 /** tincan's own state and that of its links. */
 export interface TincanState {
@@ -122,6 +133,12 @@ export class TincanCalls {
     return stateOf(await this.call('get_state', { uid, stats }));
   }
 
+  /** What happened on the way to a node, oldest first. */
+  async pathEvents(uid: string): Promise<readonly PathEventStatus[]> {
+    const replies = await this.call('get_path_events', { uid });
+    return replies.flatMap((reply) => (reply.type === 'path_events' ? reply.events : []));
+  }
+
   /** tincan's own state alone, asked once. */
   async ask(timeoutMs: number): Promise<LocalState> {
     // A UID that nobody has.
@@ -169,8 +186,7 @@ export class TincanCalls {
       this.counters.tincan_dropped_datagrams++;
       return;
     }
-    if (reply.type === 'con_stat' || reply.type === 'con_resp' || reply.type === 'link_wanted')
-      this.#onNotification(reply);
+    if (isNotification(reply)) this.#onNotification(reply);
     else if ('id' in reply && typeof reply.id === 'number') this.#answer(reply.id, reply);
   }
 

@@ -1,5 +1,5 @@
 import { describeError, type Logger, SystemError, Timers } from '@kith/base';
-import type { ApiMethod, ApiReply } from '@kith/protocol';
+import type { ApiMethod, ApiReply, PathEventStatus } from '@kith/protocol';
 import { type Notification, TincanCalls, type TincanState } from './tincan-calls.ts';
 
 /** How often tincan is asked whether it is still the same process. */
@@ -73,6 +73,11 @@ export class TincanClient {
 
   async getState(uid: string, stats: boolean): Promise<TincanState> {
     return this.#reached().getState(uid, stats);
+  }
+
+  /** What happened on the way to a node. @throws as TincanCalls.call. */
+  async pathEvents(uid: string): Promise<readonly PathEventStatus[]> {
+    return this.#reached().pathEvents(uid);
   }
 
   #reached(): TincanCalls {

@@ -39,6 +39,14 @@ test('a node that is only named, and never proves itself, takes nobody’s place
   expect(trust.proved('bob@x', one)).toBe(false);
 });
 
+test('where links wait for packets, a thousand new members need not wait for a turn', () => {
+  const trust = new Trust('first-use', pins(), SELF, true);
+  for (let index = 0; index < 1_000; index++) {
+    expect(trust.judge(`m${index}@x`, uidOf(index), 0)).toEqual({ is: 'trusted' });
+  }
+  expect(trust.unsettled).toBe(false);
+});
+
 test('a UID belongs to one member, from the first contact on', () => {
   const trust = firstUse();
   trust.judge('bob@x', one, 0);

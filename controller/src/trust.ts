@@ -10,6 +10,12 @@ import type { PresenceChange } from './xmpp/index.ts';
  */
 const MAX_FIRST_CONTACTS = 256;
 
+/**
+ * The same where links are made on demand: a first contact costs nothing before a packet asks for it, and a node that had to wait
+ * for a turn could not be reached by any. As many as there may be peers; the number of links is bounded elsewhere.
+ */
+const MAX_FIRST_CONTACTS_ON_DEMAND = 2_048;
+
 /** First contacts with one member. Its first node to prove itself wins; a person has a few machines, not dozens. */
 const MAX_FIRST_CONTACTS_OF_MEMBER = 4;
 
@@ -40,6 +46,7 @@ export class Trust {
   readonly mode: TrustMode;
   readonly #known: KnownNodes;
   readonly #self: string;
+  readonly #maxContacts: number;
   readonly #contacts = new Map<Uid, { jid: string; since: number }>();
   /** Fingerprints that trusted nodes signalled; believed when DTLS has proved them. */
   readonly #heard = new Map<Uid, string>();
@@ -47,8 +54,12 @@ export class Trust {
   #displaced = false;
   readonly counters = { trust_new_nodes: 0, trust_pinned: 0, trust_first_contacts_displaced: 0 };
 
-  /** @param self bare JID of this account */
-  constructor(mode: TrustMode, known: KnownNodes, self: string) {
+  /**
+   * @param self bare JID of this account
+   * @param onDemand whether links wait for packets
+   */
+  constructor(mode: TrustMode, known: KnownNodes, self: string, onDemand = false) {
+    this.#maxContacts = onDemand ? MAX_FIRST_CONTACTS_ON_DEMAND : MAX_FIRST_CONTACTS;
     this.mode = mode;
     this.#known = known;
     this.#self = self;
@@ -183,7 +194,7 @@ export class Trust {
   }
 
   #rivals(): Iterable<[Uid, { jid: string; since: number }]> | undefined {
-    return this.#contacts.size >= MAX_FIRST_CONTACTS ? this.#contacts : undefined;
+    return this.#contacts.size >= this.#maxContacts ? this.#contacts : undefined;
   }
 
   /** Ends a first contact; its node waits from now on. */

@@ -17,5 +17,12 @@ export const TYPE_PROBE = 0xc2;
 export const TYPE_PROBE_REPLY = 0xc3;
 export const STUN_TYPES = 4;
 
+/**
+ * A TURN server's ChannelData (RFC 8656 §12.4): channel u16, whose first byte is 0x40 to 0x4F, length u16, then a datagram of ours.
+ */
+export const CHANNEL_HEADER_BYTES = 4;
+export const CHANNEL_FIRST = 0x40;
+export const CHANNEL_LAST = 0x4f;
+
 /** Largest payload of a UDP datagram over IPv4, the sum of all that one send with UDP_SEGMENT may carry. */
 export const MAX_UDP_PAYLOAD = 65_507;

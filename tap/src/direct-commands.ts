@@ -12,6 +12,9 @@ export const TAG_SET_SENDER = 0x1_0012;
 export const TAG_SET_PATH = 0x1_0013;
 export const TAG_CLEAR_PATH = 0x1_0014;
 export const TAG_REMOVE_LINK = 0x1_0015;
+/** A TURN server from which ChannelData is taken from now on; the payload is its sockaddr. */
+export const TAG_ADD_RELAY = 0x1_0016;
+export const TAG_REMOVE_RELAY = 0x1_0017;
 
 /** From the egress worker to the main thread, in the uplink ring: sending on a link's path failed. */
 export const TAG_PATH_ERROR = 0x1_0020;
@@ -20,9 +23,10 @@ export const TAG_PATH_ERROR = 0x1_0020;
 const INDEX_AT = 4;
 const KEYS_AT = 8;
 const KEYED_BYTES = KEYS_AT + ENCODED_KEYS_BYTES;
-// A path: link u16, datagram bytes u16, length of the sockaddr u8, sockaddr.
-const SOCKADDR_LENGTH_AT = 4;
-const SOCKADDR_AT = 5;
+// A path: link u16, datagram bytes u16, channel u16, length of the sockaddr u8, sockaddr.
+const CHANNEL_AT = 4;
+const SOCKADDR_LENGTH_AT = 6;
+const SOCKADDR_AT = 7;
 
 export interface KeyedCommand {
   readonly link: number;
@@ -66,7 +70,10 @@ export function encodeLink(link: number): Uint8Array {
 
 export interface PathCommand {
   readonly link: number;
+  /** The whole UDP payload, a header of ChannelData included. */
   readonly datagramBytes: number;
+  /** The TURN channel that leads to the peer, the sockaddr being the server's; 0: the sockaddr is the peer's. */
+  readonly channel: number;
   /** 28 bytes, of which the first sockaddrLength count. */
   readonly sockaddr: Uint8Array;
   readonly sockaddrLength: number;
@@ -76,6 +83,7 @@ export function encodePath(path: PathCommand): Uint8Array {
   const bytes = new Uint8Array(SOCKADDR_AT + SOCKADDR_BYTES);
   putWord16(bytes, 0, path.link);
   putWord16(bytes, 2, path.datagramBytes);
+  putWord16(bytes, CHANNEL_AT, path.channel);
   bytes[SOCKADDR_LENGTH_AT] = path.sockaddrLength;
   bytes.set(path.sockaddr, SOCKADDR_AT);
   return bytes;
@@ -85,6 +93,7 @@ export function decodePath(data: Uint8Array, at: number): PathCommand {
   return {
     link: word16(data, at),
     datagramBytes: word16(data, at + 2),
+    channel: word16(data, at + CHANNEL_AT),
     sockaddrLength: data[at + SOCKADDR_LENGTH_AT] ?? 0,
     sockaddr: data.slice(at + SOCKADDR_AT, at + SOCKADDR_AT + SOCKADDR_BYTES),
   };

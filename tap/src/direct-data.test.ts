@@ -282,6 +282,7 @@ test('a path that takes no datagrams of this size is reported', () => {
   pair.egress.setPath({
     link: LINK,
     datagramBytes: 40_000,
+    channel: 0,
     ...(() => {
       // A documentation address: no route in a fresh namespace, or far too large for any card on the way.
       const sockaddr = new Uint8Array(SOCKADDR_BYTES);

@@ -14,6 +14,7 @@ import { BUNDLE_RECORD_BYTES, CHUNK_BUNDLE, CHUNK_HEADER_BYTES, writeChunkHeader
 import { Chunker } from './chunker.ts';
 import type { Counting, EgressCounter } from './counters.ts';
 import {
+  CHANNEL_HEADER_BYTES,
   COUNTER_AT,
   DATAGRAM_HEADER_BYTES,
   DATAGRAM_OVERHEAD,
@@ -60,6 +61,10 @@ interface Sender {
   plainCounter: number;
   /** Set with the path; 0: none. */
   datagramBytes: number;
+  /** Of the TURN server at the sockaddr; 0: the peer is there itself. */
+  channel: number;
+  /** Bytes in front of our own header: ChannelData's, or none. */
+  prefixBytes: number;
   sockaddrAddress: number;
   sockaddrLength: number;
 }
@@ -155,6 +160,8 @@ export class DirectEgress {
       tag: sealed ? NO_TAG : tagWords(keys.tag),
       plainCounter: 0,
       datagramBytes: 0,
+      channel: 0,
+      prefixBytes: 0,
       sockaddrAddress: 0,
       sockaddrLength: 0,
     };
@@ -218,7 +225,7 @@ export class DirectEgress {
   }
 
   #send(sender: Sender, at: number, length: number): void {
-    const room = sender.datagramBytes - DATAGRAM_OVERHEAD;
+    const room = sender.datagramBytes - sender.prefixBytes - DATAGRAM_OVERHEAD;
     const chunker = this.#chunker;
     if (!chunker.begin(this.#memory.bytes, at, length)) {
       this.#counters.add('dropped_malformed');
@@ -232,7 +239,8 @@ export class DirectEgress {
     this.#closeBundle();
     for (;;) {
       this.#makeRoom(sender);
-      const bytes = chunker.next(this.#memory.bytes, this.#runEnd + DATAGRAM_HEADER_BYTES, room);
+      const at = this.#runEnd + sender.prefixBytes + DATAGRAM_HEADER_BYTES;
+      const bytes = chunker.next(this.#memory.bytes, at, room);
       if (bytes === 0) return;
       this.#finish(sender, bytes);
     }
@@ -243,12 +251,13 @@ export class DirectEgress {
     if (this.#bundleSender !== sender || this.#bundleBytes + need > room) {
       this.#closeBundle();
       this.#makeRoom(sender);
-      writeChunkHeader(this.#memory.bytes, this.#runEnd + DATAGRAM_HEADER_BYTES, CHUNK_BUNDLE, 0, 0, 0, 0);
+      const chunkAt = this.#runEnd + sender.prefixBytes + DATAGRAM_HEADER_BYTES;
+      writeChunkHeader(this.#memory.bytes, chunkAt, CHUNK_BUNDLE, 0, 0, 0, 0);
       this.#bundleSender = sender;
       this.#bundleBytes = CHUNK_HEADER_BYTES;
     }
     const bytes = this.#memory.bytes;
-    const at = this.#runEnd + DATAGRAM_HEADER_BYTES + this.#bundleBytes;
+    const at = this.#runEnd + sender.prefixBytes + DATAGRAM_HEADER_BYTES + this.#bundleBytes;
     bytes[at] = flags;
     putWord16(bytes, at + 1, frameBytes);
     bytes.copyWithin(at + BUNDLE_RECORD_BYTES, frameAt, frameAt + frameBytes);
@@ -275,10 +284,15 @@ export class DirectEgress {
   /** Makes a datagram of the chunk at `#runEnd` and adds it to the run; what was in the run leaves first when the sizes forbid it. */
   #finish(sender: Sender, chunkBytes: number): void {
     const at = this.#runEnd;
-    const length = DATAGRAM_OVERHEAD + chunkBytes;
-    if (!this.#seal(sender, at, chunkBytes)) {
+    const { prefixBytes } = sender;
+    const length = prefixBytes + DATAGRAM_OVERHEAD + chunkBytes;
+    if (!this.#seal(sender, at + prefixBytes, chunkBytes)) {
       this.#counters.add('dropped_direct_send');
       return;
+    }
+    if (prefixBytes > 0) {
+      putWord16(this.#memory.bytes, at, sender.channel);
+      putWord16(this.#memory.bytes, at + 2, length - prefixBytes);
     }
     if (this.#runCount > 0 && length > this.#segment) {
       // It stays where it is and begins a run of its own.
@@ -292,7 +306,7 @@ export class DirectEgress {
     this.#isRunClosed = length < this.#segment;
     this.#runCount++;
     this.#runEnd = at + length;
-    this.#stats.add(sender.slot, TX_BYTES, length);
+    this.#stats.add(sender.slot, TX_BYTES, length - prefixBytes);
     this.#stats.add(sender.slot, TX_DATAGRAMS, 1);
     this.#stats.add(sender.slot, SENT_SINCE_REKEY, 1);
   }
@@ -386,6 +400,8 @@ export class DirectEgress {
 
   #usePath(sender: Sender, path: PathCommand): void {
     sender.datagramBytes = path.datagramBytes;
+    sender.channel = path.channel;
+    sender.prefixBytes = path.channel === 0 ? 0 : CHANNEL_HEADER_BYTES;
     sender.sockaddrLength = path.sockaddrLength;
     this.#sockaddrs.bytes.set(path.sockaddr, sender.slot * SOCKADDR_STRIDE);
     sender.sockaddrAddress = this.#sockaddrs.address + sender.slot * SOCKADDR_STRIDE;

@@ -1,8 +1,11 @@
-import { Aead, type DatagramReceiver, type HotMemory, SOCKADDR_BYTES } from '@kith/posix';
+import { Aead, type DatagramReceiver, type HotMemory, SOCKADDR_BYTES, sameSockaddr } from '@kith/posix';
 import type { RingProducer } from '@kith/ring';
 import { CHUNK_HEADER_BYTES } from './chunk.ts';
 import type { Counters, IngressCounter } from './counters.ts';
 import {
+  CHANNEL_FIRST,
+  CHANNEL_HEADER_BYTES,
+  CHANNEL_LAST,
   COUNTER_AT,
   DATAGRAM_HEADER_BYTES,
   DATAGRAM_OVERHEAD,
@@ -27,10 +30,13 @@ import {
 import type { Gluer } from './gluer.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { TokenBucket } from './token-bucket.ts';
-import { word32 } from './wire-bytes.ts';
+import { word16, word32 } from './wire-bytes.ts';
 
 /** Receiver indices at once: each link has two while it changes keys. */
 export const MAX_RECEIVERS = 4096;
+
+/** TURN servers at once. */
+export const MAX_RELAYS = 8;
 
 /** Largest datagram that is passed to the main thread: a probe of a jumbo frame's size. */
 const MAX_CONTROL_BYTES = 9216;
@@ -73,8 +79,13 @@ export class DirectIngress {
   readonly #receivers = new Map<number, Receiver>();
   /** The one that opened the last datagram, which is most often that of the next. */
   #last: Receiver | null = null;
-  /** Whether the source of the slot at hand was noted for `#last`. */
+  /** Whether the source of the slot at hand was noted for `#last`, and by which channel of a TURN server it came. */
   #isSourceNoted = false;
+  #notedChannel = 0;
+  /** The TURN servers from which ChannelData is taken, as sockaddrs. */
+  #relays: Uint8Array[] = [];
+  /** Whether the slot at hand came from one of them; undefined: nobody has asked. */
+  #isFromRelay: boolean | undefined;
 
   /** @param receiver its slots lie in `memory`, as do the gluer's chunks */
   constructor(
@@ -133,6 +144,17 @@ export class DirectIngress {
     }
   }
 
+  /** From now on ChannelData from this TURN server is taken. */
+  addRelay(sockaddr: Uint8Array): void {
+    this.removeRelay(sockaddr);
+    if (this.#relays.length >= MAX_RELAYS) this.#counters.add('table_full');
+    else this.#relays.push(sockaddr);
+  }
+
+  removeRelay(sockaddr: Uint8Array): void {
+    this.#relays = this.#relays.filter((relay) => !sameSockaddr(relay, sockaddr));
+  }
+
   /** Takes what one call to the kernel gives. Returns the number of slots filled, or -errno. `nowMs` is of threadClock. */
   receive(nowMs: number): number {
     const filled = this.#receiver.receive();
@@ -151,6 +173,7 @@ export class DirectIngress {
     const end = start + receiver.length(slot);
     const segment = receiver.segmentBytes(slot);
     this.#isSourceNoted = false;
+    this.#isFromRelay = undefined;
     if (receiver.truncated(slot)) {
       this.#counters.add('dropped_unknown_datagram');
       return;
@@ -166,7 +189,9 @@ export class DirectIngress {
     const type = this.#memory.bytes[at] ?? 0;
     if (type === TYPE_SEALED || type === TYPE_PLAIN) {
       if (length < DATAGRAM_OVERHEAD + CHUNK_HEADER_BYTES) this.#counters.add('dropped_unknown_datagram');
-      else this.#takeData(slot, at, length, type === TYPE_SEALED, nowMs);
+      else this.#takeData(slot, at, length, 0, nowMs);
+    } else if (type >= CHANNEL_FIRST && type <= CHANNEL_LAST) {
+      this.#takeChannelData(slot, at, length, nowMs);
     } else if (type < STUN_TYPES || type === TYPE_PROBE || type === TYPE_PROBE_REPLY) {
       this.#takeControl(slot, at, length, nowMs);
     } else {
@@ -174,8 +199,44 @@ export class DirectIngress {
     }
   }
 
-  #takeData(slot: number, at: number, length: number, isSealed: boolean, nowMs: number): void {
+  /** Data by way of a TURN server: taken here without its header; probes go to the main thread with it, which knows the channels. */
+  #takeChannelData(slot: number, at: number, length: number, nowMs: number): void {
     const bytes = this.#memory.bytes;
+    const inner = at + CHANNEL_HEADER_BYTES;
+    // A server may pad what it sends (RFC 8656 §12.5).
+    const innerBytes = length < CHANNEL_HEADER_BYTES + DATAGRAM_OVERHEAD ? 0 : word16(bytes, at + 2);
+    const type = bytes[inner] ?? 0;
+    if (
+      innerBytes < DATAGRAM_OVERHEAD ||
+      innerBytes > length - CHANNEL_HEADER_BYTES ||
+      !this.#isRelay(slot)
+    ) {
+      this.#counters.add('dropped_unknown_datagram');
+    } else if (type === TYPE_PROBE || type === TYPE_PROBE_REPLY) {
+      this.#takeControl(slot, at, length, nowMs);
+    } else if (
+      (type === TYPE_SEALED || type === TYPE_PLAIN) &&
+      innerBytes >= DATAGRAM_OVERHEAD + CHUNK_HEADER_BYTES
+    ) {
+      this.#takeData(slot, inner, innerBytes, word16(bytes, at), nowMs);
+    } else {
+      this.#counters.add('dropped_unknown_datagram');
+    }
+  }
+
+  #isRelay(slot: number): boolean {
+    if (this.#isFromRelay === undefined) {
+      const source = this.#receiver.source(slot);
+      this.#isFromRelay = false;
+      for (const relay of this.#relays) if (sameSockaddr(relay, source)) this.#isFromRelay = true;
+    }
+    return this.#isFromRelay;
+  }
+
+  /** @param channel of the TURN server that it came from; 0: from the peer itself */
+  #takeData(slot: number, at: number, length: number, channel: number, nowMs: number): void {
+    const bytes = this.#memory.bytes;
+    const isSealed = bytes[at] === TYPE_SEALED;
     // The flags and the two bytes behind them are zero in this version.
     const reserved = (bytes[at + 1] ?? 0) | (bytes[at + 2] ?? 0) | (bytes[at + 3] ?? 0);
     const receiver = this.#receiverOf(word32(bytes, at + INDEX_AT));
@@ -203,10 +264,11 @@ export class DirectIngress {
     receiver.window.commit(counter);
     this.#stats.add(receiver.slot, RX_BYTES, length);
     this.#stats.add(receiver.slot, RX_DATAGRAMS, 1);
-    if (!this.#isSourceNoted) {
+    if (!this.#isSourceNoted || channel !== this.#notedChannel) {
       this.#isSourceNoted = true;
+      this.#notedChannel = channel;
       this.#stats.set(receiver.slot, LAST_RECEIVED_MS, nowMs);
-      this.#stats.setSource(receiver.slot, this.#receiver.source(slot));
+      this.#stats.setSource(receiver.slot, this.#receiver.source(slot), channel);
     }
     this.#gluer.accept(receiver.link, at + DATAGRAM_HEADER_BYTES, chunkBytes);
   }

@@ -22,9 +22,11 @@ import {
   encodeLink,
   encodePath,
   TAG_ADD_RECEIVER,
+  TAG_ADD_RELAY,
   TAG_CLEAR_PATH,
   TAG_REMOVE_LINK,
   TAG_REMOVE_RECEIVER,
+  TAG_REMOVE_RELAY,
   TAG_SET_PATH,
   TAG_SET_SENDER,
 } from './direct-commands.ts';
@@ -53,6 +55,8 @@ export interface DirectAddress {
 /** Where a link's datagrams go; `datagramBytes` is the whole UDP payload. */
 export interface DirectPath extends DirectAddress {
   readonly datagramBytes: number;
+  /** The address is a TURN server's, which passes on what comes in this channel; `datagramBytes` counts ChannelData's header. */
+  readonly channel?: number;
 }
 
 /** What the workers counted of one link since it got its first key. */
@@ -65,8 +69,8 @@ export interface DirectLinkStats {
   readonly lastReceivedMs: number;
   readonly forged: number;
   readonly replayed: number;
-  /** Where the last genuine datagram came from. */
-  readonly source: DirectAddress | null;
+  /** Where the last genuine datagram came from; with a channel: of the TURN server at that address. */
+  readonly source: (DirectAddress & { readonly channel?: number }) | null;
   /** Datagrams sent with the current key. */
   readonly sentSinceRekey: number;
 }
@@ -176,7 +180,17 @@ export class DirectPort {
     const sockaddr = new Uint8Array(SOCKADDR_BYTES);
     const sockaddrLength = encodeSockaddr(this.family, path.ip, path.port, sockaddr);
     this.#paths.add(link);
-    this.#parts.toEgress.command(TAG_SET_PATH, encodePath({ link, datagramBytes, sockaddr, sockaddrLength }));
+    const command = encodePath({ link, datagramBytes, channel: path.channel ?? 0, sockaddr, sockaddrLength });
+    this.#parts.toEgress.command(TAG_SET_PATH, command);
+  }
+
+  /** ChannelData of this TURN server is taken from now on: at most 8 servers. Throws as setPath does for an address. */
+  addRelay(server: DirectAddress): void {
+    this.#parts.toIngress.command(TAG_ADD_RELAY, this.#sockaddrOf(server));
+  }
+
+  removeRelay(server: DirectAddress): void {
+    this.#parts.toIngress.command(TAG_REMOVE_RELAY, this.#sockaddrOf(server));
   }
 
   /**
@@ -236,7 +250,7 @@ export class DirectPort {
       lastReceivedMs: receivedAt === 0 ? 0 : receivedAt - this.#clockOrigin,
       forged: stats.get(slot, FORGED),
       replayed: stats.get(slot, REPLAYED),
-      source: source === undefined ? null : decodeSockaddr(source),
+      source: source === undefined ? null : { ...decodeSockaddr(source.sockaddr), channel: source.channel },
       sentSinceRekey: stats.get(slot, SENT_SINCE_REKEY),
     };
   }
@@ -255,6 +269,12 @@ export class DirectPort {
     const from = decodeSockaddr(data.subarray(offset, offset + SOCKADDR_BYTES));
     this.#controlHandler?.(data.subarray(offset + SOCKADDR_BYTES, offset + length), from);
   };
+
+  #sockaddrOf({ ip, port }: DirectAddress): Uint8Array {
+    const sockaddr = new Uint8Array(SOCKADDR_BYTES);
+    encodeSockaddr(this.family, ip, port, sockaddr);
+    return sockaddr;
+  }
 
   #slotOf(link: number): number {
     const known = this.#slots.get(link);

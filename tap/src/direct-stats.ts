@@ -24,6 +24,8 @@ export const REPLAYED = INGRESS_DOUBLE + 4;
 /** A 32-bit word that is odd while the source is being written, then the sockaddr. */
 const SOURCE_SEQUENCE = INGRESS_DOUBLE + 8;
 const SOURCE = INGRESS_DOUBLE + 9;
+/** Behind the sockaddr's 28 bytes: the channel of the TURN server that it names, or 0. */
+const CHANNEL = INGRESS_DOUBLE + 13;
 
 /** How often a torn source is read again; its writer needs nanoseconds. */
 const MAX_RETRIES = 100;
@@ -62,24 +64,26 @@ export class DirectStats {
   }
 
   /** Notes where the last genuine datagram came from, when that changed. The ingress worker only. */
-  setSource(slot: number, sockaddr: Uint8Array): void {
+  setSource(slot: number, sockaddr: Uint8Array, channel: number): void {
     const at = (slot * SLOT_DOUBLES + SOURCE) * BYTES_PER_DOUBLE;
-    if (this.#isSource(at, sockaddr)) return;
+    if (this.get(slot, CHANNEL) === channel && this.#isSource(at, sockaddr)) return;
     const sequence = (slot * SLOT_DOUBLES + SOURCE_SEQUENCE) * 2;
     Atomics.add(this.#words, sequence, 1);
     for (let index = 0; index < SOCKADDR_BYTES; index++) this.#bytes[at + index] = sockaddr[index] ?? 0;
+    this.set(slot, CHANNEL, channel);
     Atomics.add(this.#words, sequence, 1);
   }
 
-  /** The sockaddr of the last genuine datagram; undefined when there was none. */
-  source(slot: number): Uint8Array | undefined {
+  /** Where the last genuine datagram came from; undefined when there was none. `channel`: 0, or of the TURN server that the sockaddr names. */
+  source(slot: number): { sockaddr: Uint8Array; channel: number } | undefined {
     const at = (slot * SLOT_DOUBLES + SOURCE) * BYTES_PER_DOUBLE;
     const sequence = (slot * SLOT_DOUBLES + SOURCE_SEQUENCE) * 2;
     for (let tries = 0; tries < MAX_RETRIES; tries++) {
       const before = Atomics.load(this.#words, sequence);
-      const copy = this.#bytes.slice(at, at + SOCKADDR_BYTES);
+      const sockaddr = this.#bytes.slice(at, at + SOCKADDR_BYTES);
+      const channel = this.get(slot, CHANNEL);
       if ((before & 1) === 0 && Atomics.load(this.#words, sequence) === before) {
-        return copy[0] === 0 && copy[1] === 0 ? undefined : copy;
+        return sockaddr[0] === 0 && sockaddr[1] === 0 ? undefined : { sockaddr, channel };
       }
     }
     return undefined;

@@ -25,7 +25,14 @@ import {
   TAG_UNBIND_LINK,
 } from './commands.ts';
 import { Counters, INGRESS_COUNTERS } from './counters.ts';
-import { decodeKeyed, TAG_ADD_RECEIVER, TAG_REMOVE_LINK, TAG_REMOVE_RECEIVER } from './direct-commands.ts';
+import {
+  decodeKeyed,
+  TAG_ADD_RECEIVER,
+  TAG_ADD_RELAY,
+  TAG_REMOVE_LINK,
+  TAG_REMOVE_RECEIVER,
+  TAG_REMOVE_RELAY,
+} from './direct-commands.ts';
 import { DirectIngress } from './direct-ingress.ts';
 import { DirectStats } from './direct-stats.ts';
 import { DOWNLINK_HEADROOM } from './downlink.ts';
@@ -246,6 +253,12 @@ export class IngressWorker {
         break;
       case TAG_REMOVE_LINK:
         this.#direct?.removeLink(commandLink(ring));
+        break;
+      case TAG_ADD_RELAY:
+        this.#direct?.addRelay(ring.bytes.slice(ring.offset, ring.offset + ring.length));
+        break;
+      case TAG_REMOVE_RELAY:
+        this.#direct?.removeRelay(ring.bytes.slice(ring.offset, ring.offset + ring.length));
         break;
     }
   }

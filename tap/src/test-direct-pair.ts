@@ -57,6 +57,8 @@ export interface PairOptions {
   readonly gso?: boolean;
   readonly gro?: boolean;
   readonly datagramBytes?: number;
+  /** Data goes as ChannelData of this number, as if the sending socket were a TURN server's. */
+  readonly channel?: number;
   /** Puts something between the egress half and its socket. */
   readonly wrap?: (sender: DatagramSender) => Outlet;
 }
@@ -76,7 +78,7 @@ export class Pair {
   keepsFrames = true;
   readonly #poll: PollSet;
 
-  constructor({ gso = true, gro = true, datagramBytes = 1472, wrap }: PairOptions = {}) {
+  constructor({ gso = true, gro = true, datagramBytes = 1472, channel = 0, wrap }: PairOptions = {}) {
     this.to = UdpSocket.open({ family: 4, address: '127.0.0.1', port: 0, gro, bufferBytes: 2 ** 20 });
     this.from = UdpSocket.open({ family: 4, address: '127.0.0.1', port: 0 });
     this.#poll = new PollSet([{ fd: this.to.fd, events: POLLIN }]);
@@ -117,7 +119,7 @@ export class Pair {
     );
     const sockaddr = new Uint8Array(SOCKADDR_BYTES);
     const sockaddrLength = encodeSockaddr(4, '127.0.0.1', this.to.port, sockaddr);
-    this.egress.setPath({ link: LINK, datagramBytes, sockaddr, sockaddrLength });
+    this.egress.setPath({ link: LINK, datagramBytes, channel, sockaddr, sockaddrLength });
   }
 
   keys(keys: Keys, index = INDEX): this {
@@ -132,6 +134,13 @@ export class Pair {
       if (!this.egress.send(LINK, 0, frame.length)) throw new Error('the link has no direct path');
     }
     this.egress.flush();
+  }
+
+  /** The sending socket's address, as the receiver sees it. */
+  get sender(): Uint8Array {
+    const sockaddr = new Uint8Array(SOCKADDR_BYTES);
+    encodeSockaddr(4, '127.0.0.1', this.from.port, sockaddr);
+    return sockaddr;
   }
 
   /** Takes all that has arrived. */

@@ -90,7 +90,8 @@ export class WorkerStage {
     const sockaddr = new Uint8Array(SOCKADDR_BYTES);
     const sockaddrLength = encodeSockaddr(4, '127.0.0.1', resources.to.port, sockaddr);
     const keyed = encodeKeyed({ link: LINK, slot: 0, index: INDEX, keys });
-    const path = encodePath({ link: LINK, datagramBytes: DATAGRAM_BYTES, sockaddr, sockaddrLength });
+    const to = { sockaddr, sockaddrLength, channel: 0 };
+    const path = encodePath({ link: LINK, datagramBytes: DATAGRAM_BYTES, ...to });
     tell(toIngress, TAG_BIND, encodeBind(LINK, KIND_MAC, RECEIVER_MAC));
     tell(toIngress, TAG_ADD_RECEIVER, keyed);
     tell(toEgress, TAG_SET_SENDER, keyed);

@@ -31,7 +31,10 @@ test('loses the share that it was told, in one direction only, and counts it', a
   // Twelve standard deviations of 1000 draws, and ARP's frames besides.
   expect(received / sent).toBeGreaterThan(0.65);
   expect(received / sent).toBeLessThan(0.95);
-  await expect.poll(async () => (await wire.counters()).to_host.lost).toBeGreaterThanOrEqual(sent - received);
+  // A busy machine may lose some before they reach the wire, so that what is missing is no measure of what the wire took.
+  const { lost } = (await wire.counters()).to_host;
+  expect(lost).toBeGreaterThan(100);
+  expect(lost).toBeLessThan(300);
   expect((await wire.counters()).from_host).toMatchObject({ lost: 0, overflowed: 0, refused: 0 });
 });
 

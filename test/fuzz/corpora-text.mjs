@@ -168,6 +168,8 @@ export const calls = {
     }),
     remove_member: json({ m: 'remove_member', id: 1, uid: UID }),
     'set_network_mode layer 3 on demand': json({ m: 'set_network_mode', id: 1, layer: 3, on_demand: true }),
+    set_mapped_address: json({ m: 'set_mapped_address', id: 1, mapped: { ip4: '203.0.113.9', port: 5801 } }),
+    'set_mapped_address to nowhere': json({ m: 'set_mapped_address', id: 1, mapped: null }),
     'create_link with translation': create({
       translation: { remote_ip4: '172.31.0.100', mapped_ip4: '172.31.0.101', local_ip4: '172.31.0.100' },
     }),
@@ -225,8 +227,8 @@ export const calls = {
     'create_link with sec 2': create({ sec: 2 }),
     'create_link with attempt 0': create({ attempt: 0 }),
     'create_link with overlay 2': create({ overlay_id: 2 }),
-    'create_link with 9 servers': create({
-      ice_servers: Array(9).fill({ type: 'stun', host: 'h', port: 1 }),
+    'create_link with 17 servers': create({
+      ice_servers: Array(17).fill({ type: 'stun', host: 'h', port: 1 }),
     }),
     'create_link with a server of no type': create({ ice_servers: [{ host: 'h', port: 1 }] }),
     'create_link with half of the terms': create({ security: { mine: TERMS } }),
@@ -259,6 +261,12 @@ export const calls = {
     'set_member with a prefix': json({ m: 'set_member', id: 1, uid: UID, ip4: '172.31.0.9/24' }),
     'set_network_mode layer 4': json({ m: 'set_network_mode', id: 1, layer: 4, on_demand: true }),
     'set_network_mode without on_demand': json({ m: 'set_network_mode', id: 1, layer: 2 }),
+    'set_mapped_address with port 0': json({
+      m: 'set_mapped_address',
+      id: 1,
+      mapped: { ip4: '203.0.113.9', port: 0 },
+    }),
+    'set_mapped_address without mapped': json({ m: 'set_mapped_address', id: 1 }),
     'create_link with half a translation': create({ translation: { remote_ip4: '172.31.0.100' } }),
     'a message to nobody': json({ m: 'send_msg', id: 1, uid: '', data: 'x' }),
     'a message of 4097 characters': json({ m: 'send_msg', id: 1, uid: UID, data: 'x'.repeat(4097) }),

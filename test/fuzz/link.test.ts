@@ -127,6 +127,7 @@ class Bench {
         online: () => void this.onlines++,
         closed: (_, reason) => void this.closed.push(reason),
         relayed: (_, message) => void this.relayed.push(message),
+        suspect: () => undefined,
         chunk: () => void this.chunks++,
       },
       performance.now(),

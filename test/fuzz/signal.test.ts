@@ -12,7 +12,8 @@ import { beforeEach, expect, test } from 'vitest';
 import { Admission } from '../../controller/dist/admission.js';
 import { KnownNodes } from '../../controller/dist/known-nodes.js';
 import { Membership } from '../../controller/dist/membership.js';
-import { type PeerAction, PeerMachine } from '../../controller/dist/peer-machine.js';
+import { PeerMachine } from '../../controller/dist/peer-machine.js';
+import type { PeerAction } from '../../controller/dist/peer-state.js';
 import { Trust } from '../../controller/dist/trust.js';
 import { corpus } from './corpus.ts';
 import { nearlyValid } from './mutate.ts';
@@ -132,6 +133,9 @@ const event = fc.oneof(
         'revoked' as const,
         'undelivered' as const,
         'unwanted' as const,
+        'silent' as const,
+        'heard' as const,
+        'network' as const,
       ),
     }),
   },
@@ -143,8 +147,12 @@ type MachineEvent = typeof event extends fc.Arbitrary<infer E> ? E : never;
 class Harness {
   readonly machine: PeerMachine;
   now = 0;
-  /** Attempt of the link that tincan has. */
+  /** Attempt of the newest link that tincan has. */
   link: number | undefined;
+  /** Whether that is online. */
+  isOnline = false;
+  /** The online link that stays beside a newer one until that is online. */
+  old: number | undefined;
 
   constructor(mine: SecurityTerms) {
     this.machine = new PeerMachine(UID, mine, () => 0.5);
@@ -166,11 +174,15 @@ class Harness {
         if (this.link !== undefined) this.#perform(machine.described(this.link, what.cas));
         break;
       case 'online':
-        if (this.link !== undefined) machine.online(this.link, now);
+        if (this.link === undefined) break;
+        if (this.old !== undefined) this.#perform(machine.offline(this.old, 'replaced', now));
+        this.old = undefined;
+        this.isOnline = true;
+        machine.online(this.link, now);
         break;
       case 'offline': {
         const { link } = this;
-        this.link = undefined;
+        this.#fallBack();
         if (link !== undefined) this.#perform(machine.offline(link, 'ended', now));
         break;
       }
@@ -185,6 +197,7 @@ class Harness {
         break;
       case 'restarted':
         this.link = undefined;
+        this.old = undefined;
         this.#perform(machine.tincanRestarted(now));
         break;
       case 'revoked':
@@ -196,6 +209,16 @@ class Harness {
       case 'unwanted':
         this.#perform(machine.refusedByPeer(machine.attempt, 'unwanted'));
         break;
+      case 'silent':
+      case 'heard': {
+        const online = this.old ?? (this.isOnline ? this.link : undefined);
+        if (online === undefined) break;
+        this.#perform(what.is === 'silent' ? machine.suspect(online, now) : machine.heardAgain(online));
+        break;
+      }
+      case 'network':
+        this.#perform(machine.networkChanged(now));
+        break;
       case 'tick':
         this.now += what.ms;
         this.#perform(machine.tick(this.now));
@@ -206,10 +229,27 @@ class Harness {
   #perform(actions: readonly PeerAction[]): void {
     for (const action of actions) {
       expect(action.uid).toBe(UID);
-      if (action.do === 'create-link') this.link = action.attempt;
-      else if (action.do === 'trim-link') this.link = undefined;
-      else expect(action.cas).not.toBe('');
+      if (action.do === 'create-link') this.#create(action.attempt);
+      else if (action.do === 'send') expect(action.cas).not.toBe('');
+      else if (action.attempt === undefined) {
+        this.link = undefined;
+        this.old = undefined;
+      } else if (action.attempt === this.link) this.#fallBack();
     }
+  }
+
+  #create(attempt: number): void {
+    if (attempt === this.link) return;
+    if (this.link !== undefined && this.isOnline) this.old = this.link;
+    this.link = attempt;
+    this.isOnline = false;
+  }
+
+  /** The newest link is gone. */
+  #fallBack(): void {
+    this.link = this.old;
+    this.old = undefined;
+    this.isOnline = this.link !== undefined;
   }
 }
 

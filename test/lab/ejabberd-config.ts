@@ -13,6 +13,8 @@ export interface EjabberdConfig {
   /** STUN and TURN services that clients are told of besides, since a router in front leads to them. */
   alsoAnnounced?: readonly StunService[];
   turnSecret: string;
+  /** How long the credentials for TURN are good, in ejabberd's words: `12h`, `15s`. */
+  turnCredentials: string;
   shaper: Shaper;
 }
 
@@ -30,7 +32,14 @@ export interface StunService {
 export type Shaper = 'raised' | 'debian';
 
 /** The ports of the private ejabberd: the registered ones, since its namespace is its own. */
-export const HUB_PORTS = { starttls: 5222, tls: 5223, websocket: 5443, stun: 3478, turns: 5349 } as const;
+export const HUB_PORTS = {
+  starttls: 5222,
+  tls: 5223,
+  websocket: 5443,
+  stun: 3478,
+  otherStun: 3479,
+  turns: 5349,
+} as const;
 
 // The relay's ports, away from the ephemeral range of Linux (32768..60999) where it would meet sockets of other programs.
 const TURN_MIN_PORT = 61000;
@@ -125,7 +134,7 @@ listen:
     protocol_options: 'TLS_OPTIONS'
     request_handlers:
       /ws: ejabberd_http_ws
-${stun('udp', HUB_PORTS.stun, false)}${stun('tcp', HUB_PORTS.stun, false)}${stun('tcp', HUB_PORTS.turns, true)}  -
+${stun('udp', HUB_PORTS.stun, false)}${stun('udp', HUB_PORTS.otherStun, false)}${stun('tcp', HUB_PORTS.stun, false)}${stun('tcp', HUB_PORTS.turns, true)}  -
     port: "unix:${config.apiSocket}"
     module: ejabberd_http
     request_handlers:
@@ -188,7 +197,7 @@ modules:
     resume_timeout: 60
     ack_timeout: 30
   mod_stun_disco:
-    credentials_lifetime: 12h
+    credentials_lifetime: ${config.turnCredentials}
     secret: "${config.turnSecret}"
     # Left to itself ejabberd announces the listeners' own addresses, which behind NAT or "::" nobody can reach.
     offer_local_services: false

@@ -27,6 +27,8 @@ export interface EjabberdOptions {
   relayFor?: { turnSecret: string };
   /** Of the credentials for TURN; alphanumeric. Default random. */
   turnSecret?: string;
+  /** How long those credentials are good, in ejabberd's words. Default 12h. */
+  turnCredentials?: string;
   /** Announced besides; their host names are in the hub's certificate. */
   alsoAnnounced?: readonly StunService[];
 }
@@ -110,6 +112,7 @@ export class Ejabberd {
         announced: dualStack ? this.domain : this.host.ip4,
         alsoAnnounced,
         turnSecret: options.relayFor?.turnSecret ?? options.turnSecret ?? randomBytes(16).toString('hex'),
+        turnCredentials: options.turnCredentials ?? '12h',
         shaper,
       }),
     );
@@ -232,15 +235,15 @@ export class Ejabberd {
     await this.#call('unregister', { user, host: this.domain });
   }
 
-  /** Makes a shared roster group whose members see each other under that group name. */
-  async createGroup(group: string): Promise<void> {
-    // A group's members see the contacts of the groups that it displays; it must display itself.
+  /** Makes a shared roster group whose members see those of the group `displayed` under its name: each other, unless told. */
+  async createGroup(group: string, displayed = group): Promise<void> {
+    // A group's members see the contacts of the groups that it displays; it must display itself for them to see each other.
     await this.#change('srg_create', {
       group,
       host: this.domain,
       label: group,
       description: group,
-      display: group,
+      display: displayed,
     });
   }
 

@@ -128,8 +128,9 @@ function judge(result: CellResult): void {
 
 function carrierOf(link: LinkStatus | undefined): CellResult['carrier'] {
   if (link?.state !== 'online') return null;
-  if (link.carrier === 'direct') return 'direct';
-  return link.path?.startsWith('relay ') === true ? 'relayed' : 'channel';
+  // The direct carrier may go by way of a TURN server as well.
+  if (link.path?.startsWith('relay ') === true) return 'relayed';
+  return link.carrier === 'direct' ? 'direct' : 'channel';
 }
 
 /** When the node came online at the hub (performance.now()); undefined while it is not. */

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { SystemError } from '@kith/base';
 import { HOST_INTERFACE, type Host, run } from '../lab/index.ts';
+import { isAtNewHub, moveHub, moveHubBack } from './hub-address.ts';
 import { restoreRelays, silenceRelayInUse } from './relays.ts';
 import { LAN, WAN } from './rules.ts';
 import { HOME4, SECOND_HOME4, type Site } from './site.ts';
@@ -31,6 +32,8 @@ export interface RecoveryEvent {
   /** Once, before the nodes start. */
   prepare?(pair: RunningPair): Promise<void>;
   happen(pair: RunningPair, context: EventContext): Promise<void>;
+  /** What else must be so before the pair counts as well again. */
+  isWell?(pair: RunningPair): Promise<boolean>;
   /** Makes it undone before the next run. */
   restore?(pair: RunningPair): Promise<void>;
 }
@@ -201,6 +204,15 @@ export const EVENTS: readonly RecoveryEvent[] = [
       await world.hub.kill9();
       await world.hub.start();
     },
+  },
+  {
+    name: 'hub-address-changed',
+    kinds: home,
+    best: 'direct',
+    needsHub: true,
+    happen: ({ world }) => moveHub(world),
+    isWell: async ({ a, b }) => (await isAtNewHub(a.host)) && (await isAtNewHub(b.host)),
+    restore: ({ world }) => moveHubBack(world),
   },
   {
     // The machine of the relay in use falls silent, and a second relay is there.

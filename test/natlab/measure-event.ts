@@ -117,7 +117,7 @@ async function bestPath(pair: RunningPair, event: RecoveryEvent, from: number): 
   const deadline = from + WATCH_MS;
   let since: number | undefined;
   while (performance.now() < deadline) {
-    const isBest = await onBestPath(pair, event);
+    const isBest = (await onBestPath(pair, event)) && (await event.isWell?.(pair)) !== false;
     since = isBest ? (since ?? performance.now()) : undefined;
     if (since !== undefined && performance.now() - since > SETTLED_MS) {
       const reply = await b.node.host.exec('ping', ['-n', '-c', '1', '-W', '1', a.address]);

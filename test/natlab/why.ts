@@ -24,6 +24,7 @@ export async function accountOf({ end, node }: End): Promise<string> {
       link === undefined
         ? 'no link'
         : `link ${link.state}${link.path === null ? '' : ` by ${link.carrier} ${link.path}`}${link.detail === null ? '' : `: ${link.detail}`}`,
+      ...(link?.why_path == null ? [] : [link.why_path]),
     ];
     return `${end}: ${parts.join(', ')}`;
   } catch (error) {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Ejabberd, type Host, KithNode, type Lab } from '../lab/index.ts';
+import { Ejabberd, type Host, HUB_PORTS, KithNode, type Lab } from '../lab/index.ts';
 import type { Kind } from './kinds.mjs';
 import { startProbeServer } from './probe.ts';
 import { type Site, SiteBuilder } from './site.ts';
@@ -43,6 +43,9 @@ export class World {
       turnSecret,
       alsoAnnounced: [
         { host: TURN_NAME, port: 443, type: 'turns', transport: 'tcp' },
+        // A second address to ask: one alone does not show whether a NAT maps ports per destination. Behind it is a port of its own:
+        // with the first one's, the hub's connection tracking would change the asker's port, as if his NAT had.
+        { host: TURN_NAME, port: HUB_PORTS.stun, type: 'stun', transport: 'udp' },
         ...(relay === undefined
           ? []
           : [
@@ -62,6 +65,7 @@ export class World {
       '  chain in {',
       '    type nat hook prerouting priority dstnat;',
       `    ip daddr ${TURN_IP4} tcp dport 443 dnat ip to ${hub.host.ip4}:${hub.ports.turns}`,
+      `    ip daddr ${TURN_IP4} udp dport ${HUB_PORTS.stun} dnat ip to ${hub.host.ip4}:${HUB_PORTS.otherStun}`,
       `    tcp dport 443 redirect to :${hub.ports.tls}`,
       '  }',
       '}',

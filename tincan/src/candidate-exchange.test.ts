@@ -62,6 +62,11 @@ test('the peer has its head start, then each of its candidates is checked once',
   expect(checked.map(({ ip }) => ip)).toEqual(['10.0.0.1', '10.0.0.3']);
 });
 
+test('an excluded address is not tried either, whatever a peer says', () => {
+  exchange.addRemote([candidate('172.31.0.1'), candidate('10.0.0.1')]);
+  expect(checked.map(({ ip }) => ip)).toEqual(['10.0.0.1']);
+});
+
 test('what ICE calls reflexive has the name under which it was signalled', () => {
   exchange.addRemote([candidate('10.0.0.1', 5000, 'relay')]);
   const pair = { local: 'x', remote: '10.0.0.1:5000', localType: 'local', remoteType: 'stun' } as const;

@@ -13,6 +13,13 @@ const CANDIDATE_BATCH_MS = 5;
  */
 const SERVER_HEAD_START_MS = 100;
 
+/** Types of candidates with the words that `kith status` has for them. */
+const KINDS = [
+  ['local', 'host'],
+  ['stun', 'mapped'],
+  ['relay', 'relay'],
+] as const;
+
 export interface CandidateActions {
   /** More local candidates are known; `complete` when there will be no more. */
   known(complete: boolean): void;
@@ -42,6 +49,16 @@ export class CandidateExchange {
     return this.#gathered;
   }
 
+  /** How many candidates of which kind there are, for people: `2 host, 1 mapped`. */
+  kinds(side: 'local' | 'remote'): string {
+    const all = side === 'local' ? this.#local : [...this.#remote.values()];
+    const counted = KINDS.flatMap(([kind, word]) => {
+      const count = all.filter(({ type }) => type === kind).length;
+      return count === 0 ? [] : [`${count} ${word}`];
+    });
+    return counted.join(', ') || 'none';
+  }
+
   /** Local candidates so far in IPOP's form, separated by spaces. */
   local(): string {
     return this.#local.map(formatCandidate).join(' ');
@@ -69,6 +86,8 @@ export class CandidateExchange {
   /** Exceeding candidates are ignored: MAX_CANDIDATES bounds what ICE has to check. */
   addRemote(candidates: readonly Candidate[]): void {
     for (const candidate of candidates) {
+      // A peer may name any address, one inside the network among them.
+      if (this.#actions.isExcluded(candidate.ip)) continue;
       const key = formatCandidate(candidate);
       if (this.#remote.has(key) || this.#remote.size >= MAX_CANDIDATES) continue;
       this.#remote.set(key, candidate);

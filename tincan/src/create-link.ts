@@ -29,8 +29,8 @@ export function readDescription({ uid, fpr, cas }: CreateLink, me: Uid): Candida
 }
 
 /**
- * Decides what becomes of the link that is there when a call names an attempt: it is renumbered here, closed here, or stays. Returns
- * the link to carry on with, undefined for a new one.
+ * Decides what becomes of the newest link that is there when a call names an attempt: it is renumbered here, closed here, or stays. One
+ * that is online stays beside a new one until that is online too. Returns the link to carry on with, undefined for a new one.
  * @throws PeerError ATTEMPT_STALE or ATTEMPT_TAKEN.
  */
 export function carryOn(
@@ -46,7 +46,7 @@ export function carryOn(
   }
   if (attempt > link.attempt) {
     if (link.isBound) {
-      link.close('replaced by a new attempt');
+      if (link.state !== 'online') link.close('replaced by a new attempt');
       return undefined;
     }
     link.renumber(attempt);

@@ -1,5 +1,6 @@
+import { isIP } from 'node:net';
 import { ConfigError } from '@kith/base';
-import type { ApiCall, IceServer } from '@kith/protocol';
+import type { ApiCall, IceServer, NetworkView } from '@kith/protocol';
 
 type CreateLink = Extract<ApiCall, { m: 'create_link' }>['params'];
 
@@ -16,6 +17,24 @@ export function iceServersOf(parameters: CreateLink): IceServer[] {
     });
   }
   return [...servers, ...parameters.ice_servers];
+}
+
+/**
+ * The servers that ICE should be given. libjuice asks one STUN server and at most two TURN servers, and looks at one address of each,
+ * so that none may be wasted on a family in which nothing leaves this machine; IPv4 first, because behind its NATs a server is needed.
+ * Where both are silent, or nobody knows yet, all stay.
+ */
+export function iceServersFor(servers: readonly IceServer[], network: NetworkView | undefined): IceServer[] {
+  if (network === undefined) return [...servers];
+  const works = (host: string): boolean => {
+    const udp = host.includes(':') ? network.ip6 : network.ip4;
+    return udp !== 'none' && udp !== 'silent';
+  };
+  const isUsable = ({ host, transport = 'udp' }: IceServer): boolean =>
+    transport !== 'udp' || isIP(host) === 0 || works(host);
+  const usable = servers.filter(isUsable);
+  const left = usable.length > 0 ? usable : [...servers];
+  return [...left.filter(({ host }) => isIP(host) !== 6), ...left.filter(({ host }) => isIP(host) === 6)];
 }
 
 function hostAndPort(text: string, field: string): { host: string; port: number } {

@@ -28,7 +28,7 @@ function linkAt(slot: number, peer: string): Link {
     { uid: peer, attempt: 1, encrypted: true, security: undefined, translation: undefined, iceServers: [] },
     undefined,
     createLogger('table', 'silent'),
-    { candidates: ignore, online: ignore, closed: ignore, relayed: ignore, chunk: ignore },
+    { candidates: ignore, online: ignore, closed: ignore, relayed: ignore, suspect: ignore, chunk: ignore },
     0,
   );
 }
@@ -36,7 +36,7 @@ function linkAt(slot: number, peer: string): Link {
 function filled(count: number): { table: LinkTable; links: Link[] } {
   const table = new LinkTable();
   const links = Array.from({ length: count }, (_, number) => {
-    const link = linkAt(table.freeSlot(), uidOf(number));
+    const link = linkAt(table.freeSlot(uidOf(number)), uidOf(number));
     table.add(link);
     return link;
   });
@@ -55,18 +55,18 @@ test('links are found by UID and by slot, and no slot is this node itself', () =
 
 test('one link more than there may be is refused, until one has gone', () => {
   const { table, links } = filled(MAX_LINKS);
-  expect(() => table.freeSlot()).toThrow(expect.objectContaining({ code: 'LINK_LIMIT' }));
+  expect(() => table.freeSlot(uidOf(MAX_LINKS))).toThrow(expect.objectContaining({ code: 'LINK_LIMIT' }));
   const [first] = links;
   if (first !== undefined) table.remove(first);
   expect(table.size).toBe(MAX_LINKS - 1);
-  expect(table.freeSlot()).toBeGreaterThan(0);
+  expect(table.freeSlot(uidOf(MAX_LINKS))).toBeGreaterThan(0);
 });
 
 test('a slot that was given back is not given out again before many others were', () => {
   const table = new LinkTable();
   const recent: number[] = [];
   for (let number = 0; number < 5 * MAX_LINKS; number++) {
-    const link = linkAt(table.freeSlot(), uidOf(1));
+    const link = linkAt(table.freeSlot(uidOf(1)), uidOf(1));
     expect(recent.slice(-MAX_LINKS)).not.toContain(link.slot);
     recent.push(link.slot);
     table.add(link);
@@ -76,11 +76,39 @@ test('a slot that was given back is not given out again before many others were'
 
 test('a link that is removed late does not take its successor along', () => {
   const table = new LinkTable();
-  const old = linkAt(table.freeSlot(), uidOf(1));
+  const old = linkAt(table.freeSlot(uidOf(1)), uidOf(1));
   table.add(old);
-  const next = linkAt(table.freeSlot(), uidOf(1));
+  const next = linkAt(table.freeSlot(uidOf(1)), uidOf(1));
   table.add(next);
   table.remove(old);
   expect(table.get(uidOf(1))).toBe(next);
   expect(table.bySlot(old.slot)).toBeUndefined();
+});
+
+test('the successor of an online link stands aside until that is gone', () => {
+  const table = new LinkTable();
+  const old = linkAt(table.freeSlot(uidOf(1)), uidOf(1));
+  table.add(old);
+  vi.spyOn(old, 'state', 'get').mockReturnValue('online');
+  const next = linkAt(table.freeSlot(uidOf(1)), uidOf(1));
+  table.add(next);
+  expect(table.get(uidOf(1))).toBe(old);
+  expect(table.newest(uidOf(1))).toBe(next);
+  expect([...table.all()]).toEqual([old]);
+  expect([...table.successors()]).toEqual([next]);
+  table.remove(old);
+  expect(table.get(uidOf(1))).toBe(next);
+  expect([...table.successors()]).toEqual([]);
+});
+
+test('a successor that fails leaves the link as it was', () => {
+  const table = new LinkTable();
+  const old = linkAt(table.freeSlot(uidOf(1)), uidOf(1));
+  table.add(old);
+  vi.spyOn(old, 'state', 'get').mockReturnValue('online');
+  const next = linkAt(table.freeSlot(uidOf(1)), uidOf(1));
+  table.add(next);
+  table.remove(next);
+  expect(table.of(uidOf(1))).toEqual([old]);
+  expect(table.newest(uidOf(1))).toBe(old);
 });

@@ -1,7 +1,9 @@
 import type { Hello, IceServer, RelayMessage, SecurityTerms, Translation, Uid } from '@kith/protocol';
 import type { DirectNode } from './direct/direct-node.ts';
+import type { EventLog } from './direct/event-log.ts';
 import type { Identity } from './identity.ts';
 import type { Link } from './link.ts';
+import type { LinkRelay } from './relay/link-relay.ts';
 
 /** What the node says about itself in hello. */
 export interface LocalNode {
@@ -26,6 +28,10 @@ export interface LinkParameters extends LinkTerms {
   uid: Uid;
   attempt: number;
   iceServers: readonly IceServer[];
+  /** The TURN servers of them that ICE is given; the link closes it. Left out: what the list says. */
+  relay?: LinkRelay;
+  /** Where the story of the way to the node is told, which goes on with the next link. */
+  history?: EventLog;
 }
 
 export interface LinkEvents {
@@ -33,6 +39,8 @@ export interface LinkEvents {
   candidates(link: Link, complete: boolean): void;
   online(link: Link, hello: Hello): void;
   closed(link: Link, reason: string): void;
+  /** An online link went silent, or is heard again. */
+  suspect(link: Link, isSuspect: boolean): void;
   /** A message from the peer's controller. */
   relayed(link: Link, message: RelayMessage): void;
   /** One chunk from the peer. */

@@ -3,11 +3,13 @@ import {
   type Candidate,
   type ControlMessage,
   DIRECT_FEATURE,
+  DIRECT_RELAY_FEATURE,
   type DirectControl,
   decodeControl,
   encodeControl,
   type Hello,
   type IceServer,
+  NETWORK_FEATURE,
   type PeerState,
   RELAY_FEATURE,
   type RelayMessage,
@@ -17,14 +19,16 @@ import {
 import { CandidateExchange } from './candidate-exchange.ts';
 import { ChannelCarrier } from './channel/channel-carrier.ts';
 import { Liveness } from './channel/liveness.ts';
-import { PeerSession } from './channel/peer-session.ts';
+import { isRelayedPair, PeerSession } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
 import { ControlRate } from './control-rate.ts';
 import type { DirectCarrier } from './direct/direct-carrier.ts';
-import type { PathEvent } from './direct/event-log.ts';
+import { EventLog } from './direct/event-log.ts';
 import { proveSecurity } from './hello-security.ts';
 import type { LinkEvents, LinkParameters, LinkTerms, LocalNode } from './link-types.ts';
-import { type LinkReport, peerStateOf } from './peer-state.ts';
+import { NetworkExchange } from './network-exchange.ts';
+import { hereText, type LinkReport, peerStateOf } from './peer-state.ts';
+import type { LinkRelay } from './relay/link-relay.ts';
 import { TrafficClock } from './traffic-clock.ts';
 
 /** A link that is not online by then has failed: ICE checks end after 39.5 s (libjuice), DTLS needs seconds more. */
@@ -60,6 +64,7 @@ export class Link {
   readonly #createdAt: number;
   readonly #candidates: CandidateExchange;
   readonly #traffic = new TrafficClock();
+  #isSuspect = false;
   #attempt: number;
   #state: 'connecting' | 'online' | 'closed' = 'connecting';
   #hello: Hello | undefined;
@@ -71,6 +76,9 @@ export class Link {
   #mismatch: string | null = null;
   #direct: DirectCarrier | undefined;
   readonly #iceServers: readonly IceServer[];
+  readonly #relay: LinkRelay | undefined;
+  readonly #history: EventLog;
+  readonly #network = new NetworkExchange();
   readonly #controlRate = new ControlRate();
   #malformedControl = 0;
   /** Set by the owner: something a person should know about this link, e.g. an address conflict. */
@@ -95,15 +103,25 @@ export class Link {
     this.#security = parameters.security;
     this.#translation = parameters.translation;
     this.#iceServers = parameters.iceServers;
+    this.#relay = parameters.relay;
+    this.#history = parameters.history ?? new EventLog();
+    this.#history.add(`attempt ${parameters.attempt} begins`, now);
+    this.#relay?.onLost((reason) => this.#relayLost(reason));
+    const iceServers = this.#relay?.servers ?? parameters.iceServers;
     this.#log = log;
     this.#events = events;
     this.#createdAt = now;
     this.#liveness = new Liveness(now);
     this.#session = new PeerSession(
-      { identity: node.identity, peerUid: parameters.uid, iceServers: parameters.iceServers, portRange, log },
+      { identity: node.identity, peerUid: parameters.uid, iceServers, portRange, log },
       {
-        candidate: (candidate) => this.#candidates.addLocal(candidate),
-        gathered: () => this.#candidates.gathered(),
+        candidate: (candidate) => {
+          if (this.#relay?.admits(candidate) !== false) this.#candidates.addLocal(candidate);
+        },
+        gathered: () => {
+          this.#candidates.gathered();
+          this.#history.add(`our addresses: ${this.#candidates.kinds('local')}`, performance.now());
+        },
         open: () => this.#sendHello(),
         control: (text) => this.#receiveControl(text, performance.now()),
         frames: (message) => this.#receiveFrames(message, performance.now()),
@@ -150,6 +168,7 @@ export class Link {
   /** Renumbers an unbound attempt: the peer is ahead in counting, and nothing of ours is lost by following. */
   renumber(attempt: number): void {
     this.#attempt = attempt;
+    this.#history.add(`it counts as attempt ${attempt}, as the peer's does`, performance.now());
   }
 
   /** What the controller knows now; it may come with the second of IPOP's two create_link calls. Too late once the link is bound. */
@@ -188,6 +207,7 @@ export class Link {
       if (this.uid > this.#node.identity.uid) this.#candidates.giveHeadStart();
     }
     this.#candidates.addRemote(candidates);
+    this.#history.add(`the peer's addresses: ${this.#candidates.kinds('remote')}`, performance.now());
   }
 
   /** Queues what one read of the TAP device gave; dropped while the link is not online. */
@@ -217,6 +237,7 @@ export class Link {
     }
     if (this.#state !== 'online') return;
     this.#direct?.poll();
+    this.#tellNetwork();
     this.#noteTraffic(now);
     this.#liveness.setIdle((this.#traffic.idleMs(now) ?? now - this.#createdAt) > IDLE_AFTER_MS, now);
     if (
@@ -226,12 +247,24 @@ export class Link {
       this.close(`nothing heard for ${Math.round(this.#liveness.silence(now) / 1000)} s`);
       return;
     }
+    const isSuspect = this.#liveness.isSuspect(now, this.#direct?.heardAt);
+    if (isSuspect !== this.#isSuspect) {
+      this.#isSuspect = isSuspect;
+      this.#events.suspect(this, isSuspect);
+    }
     const ping = this.#liveness.pingDue(now);
     if (ping !== undefined) this.#send({ t: 'ping', id: ping, sent: this.#carrier.sent });
   }
 
+  /** Addresses or routes of this machine changed. */
+  networkChanged(now: number): void {
+    this.#liveness.networkChanged(now);
+    this.tick(now);
+  }
+
   report(now: number): LinkReport {
     const direct = this.#direct?.report();
+    const pair = this.#state === 'online' ? this.#candidates.named(this.#session.selectedPair()) : null;
     this.#noteTraffic(now);
     return {
       uid: this.uid,
@@ -250,7 +283,9 @@ export class Link {
       ip4: this.seenAt ?? this.#hello?.ip4 ?? null,
       ip6: this.#hello?.ip6 ?? null,
       agreed: this.#encrypted ? 'encrypted' : 'plain',
-      pair: this.#state === 'online' ? this.#candidates.named(this.#session.selectedPair()) : null,
+      pair,
+      via: pair === null ? undefined : this.#relay?.serverOf(pair.local),
+      network: this.#network.theirs,
       direct: direct?.path == null ? null : { ...direct.path, plain: direct.plain },
       rxBytes: this.#carrier.rxBytes + (direct?.rxBytes ?? 0),
       txBytes: this.#carrier.txBytes + (direct?.txBytes ?? 0),
@@ -271,16 +306,15 @@ export class Link {
     return peerStateOf(this.report(now), stats);
   }
 
-  /** What happened to the direct path lately, oldest first. */
-  pathEvents(): readonly PathEvent[] {
-    return this.#direct?.report().events ?? [];
-  }
-
   /** Ends the link for good. Idempotent. */
   close(reason: string): void {
     if (this.#state === 'closed') return;
     const wasOnline = this.#state === 'online';
     this.#state = 'closed';
+    this.#history.add(
+      `attempt ${this.#attempt} ${wasOnline ? 'ended' : 'failed'}: ${reason}`,
+      performance.now(),
+    );
     this.#candidates.stop();
     this.#direct?.close();
     this.#direct = undefined;
@@ -290,7 +324,16 @@ export class Link {
     } catch (error) {
       this.#log.warn({ err: error, peer: this.uid }, `closing a link: ${describeError(error)}`);
     }
+    this.#relay?.close();
     this.#events.closed(this, reason);
+  }
+
+  /** ICE finds out in half a minute that its relay is gone, and makes no new one; a new attempt does at once. */
+  #relayLost(reason: string): void {
+    const pair = this.#session.selectedPair();
+    if (pair !== null && this.#relay?.gave(pair.local) !== true) return;
+    if (performance.now() - (this.#direct?.heardAt ?? Number.NEGATIVE_INFINITY) <= DIRECT_ALIVE_MS) return;
+    this.close(`the connection to the relay broke: ${reason}`);
   }
 
   #noteTraffic(now: number): void {
@@ -309,7 +352,11 @@ export class Link {
       ip6: this.#node.ip6,
       security: this.#security?.mine ?? null,
       heard: this.#security?.theirs ?? null,
-      features: [RELAY_FEATURE, ...(this.#node.direct === undefined ? [] : [DIRECT_FEATURE])],
+      features: [
+        RELAY_FEATURE,
+        NETWORK_FEATURE,
+        ...(this.#node.direct === undefined ? [] : [DIRECT_FEATURE, DIRECT_RELAY_FEATURE]),
+      ],
     });
   }
 
@@ -360,6 +407,9 @@ export class Link {
       case 'icc':
         this.#events.relayed(this, message);
         break;
+      case 'network':
+        this.#network.receive(message);
+        break;
       case 'bye':
         this.close(`the peer said: ${message.reason}`);
         break;
@@ -395,6 +445,10 @@ export class Link {
     this.#mismatch = proved.mismatch;
     if (proved.mismatch !== null) this.#log.warn({ peer: this.uid }, proved.mismatch);
     this.#state = 'online';
+    this.#history.add(
+      `online, ${hereText(this.#candidates.named(this.#session.selectedPair()))}`,
+      performance.now(),
+    );
     this.#events.online(this, hello);
     // The listener may have closed the link.
     if (this.state === 'online') this.#openDirect(hello, proved.plain);
@@ -410,7 +464,16 @@ export class Link {
       attempt: Math.max(this.#attempt, hello.attempt),
       plain,
       iceServers: this.#iceServers,
+      peerKnowsRelays: hello.features.includes(DIRECT_RELAY_FEATURE),
+      channelRtt: () => (isRelayedPair(this.#session.selectedPair()) ? null : this.#liveness.rtt),
       send: (message) => void this.#send(message),
+      events: this.#history,
     });
+  }
+
+  #tellNetwork(): void {
+    if (this.#hello?.features.includes(NETWORK_FEATURE) !== true) return;
+    const news = this.#network.news(this.#node.direct?.network());
+    if (news !== undefined) this.#send(news);
   }
 }

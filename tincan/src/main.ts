@@ -40,6 +40,7 @@ async function run(start: TincanStart, log: Logger): Promise<void> {
     direct: start.direct,
     offload: start.tap,
     version: VERSION,
+    relayCa: start.relay_ca,
     auth,
     log,
     notifier: namedNotifier(

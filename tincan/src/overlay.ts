@@ -14,6 +14,7 @@ import {
 import { ipBytes } from './address-bytes.ts';
 import type { Identity } from './identity.ts';
 import type { NetworkMember } from './members.ts';
+import { isInOverlay } from './overlay-range.ts';
 
 export interface OverlayOptions {
   identity: Identity;
@@ -75,6 +76,15 @@ export class Overlay {
 
   get prefixLength(): number {
     return this.#ip4?.prefixLength ?? 32;
+  }
+
+  get prefixLength6(): number {
+    return this.#ip6?.prefixLength ?? 128;
+  }
+
+  /** Whether an address is of this network: no link may run over one. */
+  contains(ip: string): boolean {
+    return isInOverlay(ip, this);
   }
 
   /**

@@ -9,7 +9,7 @@ const PAIR: SelectedPair = {
   localType: 'local',
   remoteType: 'local',
 };
-const DIRECT = { ip: '203.0.113.9', port: 6000, datagramBytes: 1400, plain: false };
+const DIRECT = { ip: '203.0.113.9', port: 6000, datagramBytes: 1400, isRelayed: false, plain: false };
 const ONLINE: LinkReport = {
   ...{
     uid: 'ab'.repeat(20),
@@ -26,6 +26,7 @@ const ONLINE: LinkReport = {
     agreed: 'encrypted',
     pair: PAIR,
     direct: null,
+    network: null,
     rxBytes: 1_000,
     txBytes: 500,
     idleMs: 70,
@@ -64,6 +65,18 @@ test('the path of the direct carrier comes before that of the channel', () => {
   expect(peerStateOf({ ...ONLINE, direct: DIRECT }, false).path).toBe('direct 203.0.113.9:6000');
 });
 
+test('a relayed path of the direct carrier is called a relay, by whose server it may be', () => {
+  const theirs = { ...DIRECT, isRelayed: true };
+  expect(peerStateOf({ ...ONLINE, direct: theirs }, false)).toMatchObject({
+    carrier: 'direct',
+    path: 'relay 203.0.113.9:6000',
+  });
+  const ours = { ...theirs, via: { ip: '198.51.100.1', port: 3478 } };
+  expect(peerStateOf({ ...ONLINE, direct: ours }, false).path).toBe(
+    'relay 198.51.100.1:3478 to 203.0.113.9:6000',
+  );
+});
+
 test('with statistics it is what the reader of replies reads', () => {
   const state = peerStateOf(ONLINE, true);
   expect(parseApiReply(Buffer.from(JSON.stringify(state)))).toEqual(state);
@@ -72,4 +85,17 @@ test('with statistics it is what the reader of replies reads', () => {
     sent_bytes_second: 200,
     recv_bytes_second: 400,
   });
+});
+
+test('a link is relayed by what carries it now: the pair of the channel, or the direct path', () => {
+  const relayedPair = { ...PAIR, remoteType: 'relay' } as const;
+  expect(peerStateOf(ONLINE, false).relayed).toBe(false);
+  expect(peerStateOf({ ...ONLINE, pair: relayedPair }, false).relayed).toBe(true);
+  expect(peerStateOf({ ...ONLINE, pair: relayedPair, direct: DIRECT }, false).relayed).toBe(false);
+  expect(peerStateOf({ ...ONLINE, direct: { ...DIRECT, isRelayed: true } }, false).relayed).toBe(true);
+});
+
+test('what the peer says of its network is told as it is', () => {
+  const network = { v: 1, ip4: 'same', ip6: 'none' } as const;
+  expect(peerStateOf({ ...ONLINE, network }, false).network).toEqual(network);
 });

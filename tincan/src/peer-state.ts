@@ -1,5 +1,7 @@
-import type { ConnectionStats, PeerState, Uid } from '@kith/protocol';
-import { type CandidateType, endpointText, type SelectedPair } from './channel/peer-session.ts';
+import type { ConnectionStats, NetworkView, PeerState, Uid } from '@kith/protocol';
+import { type CandidateType, isRelayedPair, type SelectedPair } from './channel/peer-session.ts';
+import { pathText } from './direct/direct-carrier.ts';
+import type { SelectedPath } from './direct/path-finder.ts';
 
 /** What a link measured about itself. Times in milliseconds. */
 export interface LinkReport {
@@ -14,8 +16,12 @@ export interface LinkReport {
   ip6: string | null;
   agreed: 'encrypted' | 'plain';
   pair: SelectedPair | null;
+  /** The TURN server to which our end of the pair goes by a stream, e.g. `tls hub.example.org:5349`. */
+  via?: string | undefined;
   /** The direct path in use, and whether its datagrams are plain; null: the channel carries. */
-  direct: { ip: string; port: number; datagramBytes: number; plain: boolean } | null;
+  direct: (SelectedPath & { plain: boolean }) | null;
+  /** How UDP leaves the peer's machine, as it says; null: it has not said. */
+  network: NetworkView | null;
   rxBytes: number;
   txBytes: number;
   /** Since the last frame in either direction; null: there was none. */
@@ -45,12 +51,9 @@ export function peerStateOf(report: LinkReport, stats: boolean): PeerState {
     state: report.online ? 'online' : 'connecting',
     agreed: report.agreed,
     carrier: report.online ? (direct === null ? 'channel' : 'direct') : null,
-    path:
-      direct !== null
-        ? `direct ${endpointText(direct.ip, direct.port)}`
-        : pair === null
-          ? null
-          : pathWords(pair),
+    path: direct !== null ? pathText(direct) : pair === null ? null : pathWords(pair, report.via),
+    relayed: report.online && (direct === null ? isRelayedPair(pair) : direct.isRelayed),
+    network: report.network,
     rtt_ms: report.rttMs,
     rx_bytes: report.rxBytes,
     tx_bytes: report.txBytes,
@@ -61,10 +64,16 @@ export function peerStateOf(report: LinkReport, stats: boolean): PeerState {
   };
 }
 
-/** e.g. `host 10.0.0.2:40001`, or `relay 198.51.100.1:3478 (ours)`. */
-function pathWords(pair: SelectedPair): string {
-  if (pair.remoteType === 'relay') return `relay ${pair.remote}`;
-  if (pair.localType === 'relay') return `relay ${pair.local} to ${pair.remote}`;
+/** What a link that came online begins with. */
+export function hereText(pair: SelectedPair | null): string {
+  return pair === null ? 'channel' : `channel by ${pathWords(pair, undefined)}`;
+}
+
+/** e.g. `host 10.0.0.2:40001`, or `relay 198.51.100.1:61000 to 203.0.113.9:40001 via tls hub.example.org:5349`. */
+function pathWords(pair: SelectedPair, via: string | undefined): string {
+  const stream = via === undefined ? '' : ` via ${via}`;
+  if (pair.remoteType === 'relay') return `relay ${pair.remote}${stream}`;
+  if (pair.localType === 'relay') return `relay ${pair.local} to ${pair.remote}${stream}`;
   return `${TYPE_WORDS[pair.remoteType]} ${pair.remote}`;
 }
 

@@ -1,4 +1,10 @@
-import { type ApiReply, ENVELOPE_VERSION, formatMac, type LocalState } from '@kith/protocol';
+import {
+  type ApiReply,
+  ENVELOPE_VERSION,
+  formatMac,
+  type LocalState,
+  type NetworkView,
+} from '@kith/protocol';
 import type { ApiAuth, ApiForm } from './api-forms.ts';
 import type { Identity } from './identity.ts';
 import type { Link } from './link.ts';
@@ -14,6 +20,10 @@ export interface NodeReport {
   interface: string;
   mtu: number;
   tapIsUp: boolean;
+  /** UDP port of the direct carrier; null: there is none. */
+  directPort: number | null;
+  /** How UDP leaves this machine; null where there is no direct carrier to tell. */
+  network: NetworkView | null;
   auth: ApiAuth;
   counters: Record<string, number>;
 }
@@ -55,6 +65,8 @@ function localState(node: NodeReport, peers: number): LocalState {
     mtu: node.mtu,
     tap: node.tapIsUp ? 'up' : 'down',
     api_auth: node.auth,
+    direct_port: node.directPort,
+    ...(node.network === null ? {} : { network: node.network }),
     peers,
     counters: node.counters,
   };

@@ -13,18 +13,24 @@ import { AddressBook } from './address-book.ts';
 import { ipBytes } from './address-bytes.ts';
 import type { ApiAuth, Endpoint } from './api-forms.ts';
 import { Callback, type Notifier } from './callback.ts';
+import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
 import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
 import { openDirectNode } from './direct/open-direct-node.ts';
-import { iceServersOf } from './ice-servers.ts';
+import { iceServersFor, iceServersOf } from './ice-servers.ts';
 import { IgnoredInterfaces } from './ignored-interfaces.ts';
 import { Link } from './link.ts';
 import { LinkTable } from './link-table.ts';
 import { translationOf } from './link-translation.ts';
 import type { LinkParameters, LocalNode } from './link-types.ts';
 import { Members } from './members.ts';
+import { type NetworkWatch, watchNetwork } from './network-watch.ts';
 import { Overlay, type OverlayOptions } from './overlay.ts';
+import { PathHistories } from './path-histories.ts';
+import { LinkRelay } from './relay/link-relay.ts';
+import { StreamRelays } from './relay/stream-relays.ts';
 import { Relay } from './relay.ts';
 import { stateReplies } from './state-replies.ts';
+import { isTunnelAddress } from './tunnel-interfaces.ts';
 import { Uplink } from './uplink.ts';
 
 /** How often links look at the clock; pings are due each second and death is noticed within this much. */
@@ -33,6 +39,8 @@ const TICK_MS = 250;
 export interface TincanOptions extends OverlayOptions {
   portRange: readonly [number, number] | undefined;
   version: string;
+  /** PEM of an authority that may vouch for TURN servers over TLS besides those that Node.js knows. */
+  relayCa: string | undefined;
   /** Who may call, for the state. */
   auth: ApiAuth;
   log: Logger;
@@ -57,9 +65,12 @@ export class Tincan {
   readonly #ignored = new IgnoredInterfaces();
   readonly #callback: Callback;
   readonly #relay: Relay;
+  readonly #streamRelays: StreamRelays;
+  readonly #histories = new PathHistories();
   readonly #timers = new Timers();
   readonly #instance = randomBytes(8).toString('hex');
   readonly #uplink: Uplink;
+  #network: NetworkWatch | undefined;
   #node: LocalNode;
   /** IPOP's set_translation: members are seen at the address that set_remote_ip gave them. */
   #translates = false;
@@ -82,12 +93,17 @@ export class Tincan {
       message: (uid, m, data) => this.#callback.notify({ type: 'peer_message', uid, m, data }),
       icc: (type, packet) => this.#callback.icc(type, packet),
     });
+    this.#streamRelays = new StreamRelays({
+      ca: options.relayCa,
+      log: options.log,
+      clock: () => performance.now(),
+    });
     this.#node = {
       identity: options.identity,
       ip4: null,
       ip6: null,
       direct: undefined,
-      isExcluded: (ip) => ip === this.#node.ip4 || ip === this.#node.ip6 || this.#ignored.hasAddress(ip),
+      isExcluded: (ip) => this.#overlay.contains(ip) || this.#ignored.hasAddress(ip) || isTunnelAddress(ip),
     };
   }
 
@@ -97,6 +113,10 @@ export class Tincan {
     switch (call.m) {
       case 'get_state':
         return this.#state(call.params, caller).map((reply) => ({ ...reply, ...id }));
+      case 'get_path_events': {
+        const { uid } = call.params;
+        return [{ type: 'path_events', uid, events: this.#histories.told(uid, performance.now()), ...id }];
+      }
       case 'echo_request':
         return [{ type: 'echo_request', msg: call.params.msg, ...id }];
       case 'echo_reply':
@@ -125,7 +145,7 @@ export class Tincan {
 
   /** What the controller said of one UID holds for another from now on: it learned that they are one node, or not any more. */
   rename(from: Uid, to: Uid): void {
-    this.#links.get(from)?.close('the controller has another node under this name');
+    for (const link of this.#links.of(from)) link.close('the controller has another node under this name');
     const member = this.#members.get(from);
     if (member === undefined || to === this.#options.identity.uid) return;
     this.#removeMember(from);
@@ -134,24 +154,31 @@ export class Tincan {
 
   async close(): Promise<void> {
     this.#timers.clearAll();
-    for (const link of [...this.#links.all()]) link.close('tincan ends');
+    this.#network?.close();
+    for (const link of this.#everyLink()) link.close('tincan ends');
     this.#node.direct?.close();
     await this.#overlay.close();
   }
 
   async #change(
-    call: Exclude<ApiCall, { m: 'get_state' | 'echo_request' | 'echo_reply' | 'pass_through' }>,
+    call: Exclude<
+      ApiCall,
+      { m: 'get_state' | 'get_path_events' | 'echo_request' | 'echo_reply' | 'pass_through' }
+    >,
     caller: Endpoint,
   ): Promise<void> {
     switch (call.m) {
       case 'set_cb_endpoint':
-        return this.#callback.set(call.params, caller);
+        this.#callback.set(call.params, caller);
+        // Another controller knows nothing of them, and its own numbers could meet theirs.
+        for (const link of [...this.#links.successors()]) link.close('begun by an earlier controller');
+        return;
       case 'set_local_ip':
         return await this.#setLocalIp(call.params);
       case 'create_link':
-        return this.#createLink(call.params);
+        return await this.#createLink(call.params);
       case 'trim_link':
-        return this.#links.get(call.params.uid)?.close(call.params.reason ?? 'trimmed by the controller');
+        return this.#trimLink(call.params);
       case 'set_remote_ip':
         return this.#setRemoteIp(call.params);
       case 'set_member':
@@ -160,6 +187,8 @@ export class Tincan {
         return this.#removeMember(call.params.uid);
       case 'set_network_mode':
         return this.#overlay.setMode({ layer: call.params.layer, onDemand: call.params.on_demand });
+      case 'set_mapped_address':
+        return this.#setMappedAddress(call.params);
       case 'set_switchmode':
         return this.#overlay.setMode({ layer: call.params.switchmode ? 2 : 3 });
       case 'set_translation':
@@ -191,34 +220,51 @@ export class Tincan {
         me: this.#options.identity.uid,
         ownInterface: this.#options.interface,
         isIgnored: (name) => this.#ignored.has(name),
-        overlay: () => ({ ip4: this.#overlay.ip4, prefixLength: this.#overlay.prefixLength }),
+        overlay: () => this.#overlay,
         log: this.#log,
       });
       this.#node = { ...this.#node, direct };
       this.#tellMembers();
       this.#timers.every('links', TICK_MS, () => this.#tick());
+      this.#network = watchNetwork({
+        log: this.#log,
+        isIgnored: (name) => name === this.#options.interface || this.#ignored.has(name),
+        changed: () => this.#networkChanged(),
+      });
     }
     this.#node = { ...this.#node, ip4, ip6 };
     if (parameters.switchmode !== undefined) this.#overlay.setMode({ layer: parameters.switchmode ? 2 : 3 });
     if (outcome === 'changed') {
       // The peers learned the old addresses from our hello.
-      for (const link of [...this.#links.all()]) link.close('the overlay address of this node changed');
+      for (const link of this.#everyLink()) link.close('the overlay address of this node changed');
     }
   }
 
-  #createLink(parameters: CreateLink): void {
+  async #createLink(parameters: CreateLink): Promise<void> {
     if (this.#overlay.tap === undefined)
       throw new ConfigError('NOT_READY', 'set_local_ip must come before create_link');
     const { uid, fpr, sec, translation } = parameters;
     const candidates = readDescription(parameters, this.#options.identity.uid);
     const first = candidates[0];
-    const known = this.#links.get(uid);
+    const known = this.#links.newest(uid);
     const attempt = parameters.attempt ?? known?.attempt ?? 1;
     const security = securityOf(parameters);
     let link = carryOn(known, attempt, first);
     if (link === undefined) {
       const iceServers = iceServersOf(parameters);
-      link = this.#openLink({ uid, attempt, encrypted: sec, security, iceServers, translation });
+      this.#node.direct?.setServers(iceServers);
+      const relay = await LinkRelay.open(
+        this.#streamRelays,
+        iceServersFor(iceServers, this.#node.direct?.network()),
+      );
+      try {
+        const history = this.#histories.of(uid);
+        const rest = { iceServers, relay, translation, history };
+        link = this.#openLink({ uid, attempt, encrypted: sec, security, ...rest });
+      } catch (error) {
+        relay.close();
+        throw error;
+      }
     } else {
       link.setTerms({ encrypted: sec, security, translation });
       // The caller may be a controller that was restarted and knows none of our candidates.
@@ -237,7 +283,7 @@ export class Tincan {
 
   #openLink(parameters: LinkParameters): Link {
     const link = new Link(
-      this.#links.freeSlot(),
+      this.#links.freeSlot(parameters.uid),
       this.#node,
       parameters,
       this.#options.portRange,
@@ -246,6 +292,10 @@ export class Tincan {
         candidates: (of, complete) => this.#notifyCandidates(of, complete),
         online: (of, hello) => this.#online(of, hello),
         closed: (of, reason) => this.#closed(of, reason),
+        suspect: (of, suspect) => {
+          this.#log.info({ peer: of.uid, attempt: of.attempt }, suspect ? 'link silent' : 'link heard again');
+          this.#callback.notify({ type: 'link_suspect', uid: of.uid, attempt: of.attempt, suspect });
+        },
         relayed: (of, message) => this.#relay.receive(of.uid, message, performance.now()),
         chunk: (of, data, offset, length) => this.#overlay.tap?.deliver(of.slot, data, offset, length),
       },
@@ -254,6 +304,14 @@ export class Tincan {
     this.#links.add(link);
     this.counters.links_opened++;
     return link;
+  }
+
+  #trimLink({ uid, attempt, reason }: Parameters<'trim_link'>): void {
+    for (const link of this.#links.of(uid, attempt)) link.close(reason ?? 'trimmed by the controller');
+  }
+
+  #setMappedAddress({ mapped }: Parameters<'set_mapped_address'>): void {
+    this.#node.direct?.setRouterMapping(mapped === null ? null : { ip: mapped.ip4, port: mapped.port });
   }
 
   #setRemoteIp({ uid, ip4, ip6 }: Parameters<'set_remote_ip'>): void {
@@ -293,6 +351,13 @@ export class Tincan {
   }
 
   #online(link: Link, hello: Hello): void {
+    // What it carried was kept from its successor until now; from here on frames take the new one.
+    for (const old of this.#links.of(link.uid)) {
+      if (old === link) continue;
+      old.close('replaced by a new attempt');
+      this.#addresses.release(link.uid);
+      this.#relay.forget(link.uid);
+    }
     const { translation, note } = translationOf(
       link.translation,
       this.#translates ? this.#members.get(link.uid)?.ip4 : undefined,
@@ -335,8 +400,10 @@ export class Tincan {
     this.#links.remove(link);
     this.#uplink.forget(link);
     this.#overlay.tap?.unbindLink(link.slot);
-    this.#addresses.release(link.uid);
-    this.#relay.forget(link.uid);
+    if (this.#onlineLink(link.uid) === undefined) {
+      this.#addresses.release(link.uid);
+      this.#relay.forget(link.uid);
+    }
     this.counters.links_closed++;
     this.#callback.notify({
       type: 'con_stat',
@@ -350,7 +417,11 @@ export class Tincan {
 
   #notifyCandidates(link: Link, complete: boolean): void {
     const data = `${this.#options.identity.fingerprint} ${link.localCandidates()}`.trimEnd();
-    this.#callback.notify({ type: 'con_resp', uid: link.uid, data, attempt: link.attempt, complete });
+    const network = this.#node.direct?.network();
+    this.#callback.notify({
+      ...{ type: 'con_resp', uid: link.uid, data, attempt: link.attempt, complete },
+      ...(network === undefined ? {} : { network }),
+    });
   }
 
   #onlineLink(uid: Uid): Link | undefined {
@@ -360,7 +431,21 @@ export class Tincan {
 
   #tick(): void {
     const now = performance.now();
-    for (const link of [...this.#links.all()]) link.tick(now);
+    for (const link of this.#everyLink()) link.tick(now);
+  }
+
+  #everyLink(): Link[] {
+    return [...this.#links.all(), ...this.#links.successors()];
+  }
+
+  #networkChanged(): void {
+    this.#log.info('the network of this machine changed');
+    this.#callback.notify({ type: 'network_changed' });
+    this.#node.direct?.networkChanged();
+    const now = performance.now();
+    for (const link of this.#everyLink()) link.networkChanged(now);
+    // Not at the next tick: who waits for a path feels a quarter of a second.
+    this.#timers.after('changed', CHANGED_SUSPECT_AFTER_MS + 1, () => this.#tick());
   }
 
   #state({ uid, stats }: Parameters<'get_state'>, { form }: Endpoint): ApiReply[] {
@@ -376,11 +461,14 @@ export class Tincan {
         interface: name,
         mtu,
         tapIsUp: this.#overlay.tap !== undefined,
+        directPort: this.#node.direct?.port ?? null,
+        network: this.#node.direct?.network() ?? null,
         auth,
         counters: {
           ...this.counters,
           ...this.#uplink.counters,
           ...this.#relay.counters,
+          ...this.#streamRelays.counters,
           ...this.#options.counters(),
           ...this.#overlay.tap?.counters(),
           ...this.#node.direct?.counters,

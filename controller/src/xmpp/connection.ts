@@ -11,6 +11,7 @@ import type { Scram } from './scram.ts';
 import type { HubServer } from './server-url.ts';
 import { errorCondition, nestedDeeper } from './stanza.ts';
 import { conditionOf, saslLoss, streamLoss } from './stream-error.ts';
+import type { Resolve } from './types.ts';
 
 /** From the first SYN to a bound resource; covers a slow mobile network and the slowest password hash that we accept. */
 const SETUP_MS = 20_000;
@@ -36,6 +37,7 @@ export interface ConnectionOptions {
   resource: string;
   server: HubServer;
   ca: string | undefined;
+  resolve: Resolve | undefined;
   /** Session to go on with (XEP-0198): its id and how many stanzas of it came in. */
   resume: { id: string; inbound: number } | null;
   log: Logger;
@@ -110,6 +112,11 @@ export class Connection {
     this.#open().catch((error: unknown) => this.#fail(asLoss(error)));
   }
 
+  /** This end's IP address; undefined before there is a socket. */
+  get localAddress(): string | undefined {
+    return this.#socket?.localAddress;
+  }
+
   /** Sends a stanza or another element of the stream. Dropped if the connection is closed: the caller keeps what must arrive. */
   write(element: Element): void {
     const socket = this.#socket;
@@ -167,7 +174,7 @@ export class Connection {
   }
 
   async #open(): Promise<void> {
-    const { server, domain, ca, jid, password } = this.#options;
+    const { server, domain, ca, resolve, jid, password } = this.#options;
     this.#scram = null;
     installScram(this.#client.saslFactory, localOf(jid) ?? '', password, (scram) => {
       this.#scram = scram;
@@ -176,6 +183,7 @@ export class Connection {
       server,
       domain,
       ca,
+      resolve,
       maxMessage: ELEMENT_MAX,
       signal: this.#abort.signal,
     });

@@ -13,6 +13,8 @@ export interface HubSocket extends EventEmitter {
   readonly secure: true;
   /** Bytes accepted by `write` that the kernel has not taken yet. */
   readonly bufferedBytes: number;
+  /** This end's IP address, where it is known. */
+  readonly localAddress: string | undefined;
   write(text: string, done?: (error?: Error | null) => void): void;
   /** Sends what is buffered, then closes. */
   end(): void;
@@ -41,6 +43,10 @@ export class TlsHubSocket extends EventEmitter implements HubSocket {
     return this.#socket.writableLength;
   }
 
+  get localAddress(): string | undefined {
+    return this.#socket.localAddress;
+  }
+
   write(text: string, done?: (error?: Error | null) => void): void {
     this.#socket.write(text, done);
   }
@@ -57,6 +63,8 @@ export class TlsHubSocket extends EventEmitter implements HubSocket {
 /** `HubSocket` over a WebSocket (RFC 7395: one element per text message). */
 export class WebHubSocket extends EventEmitter implements HubSocket {
   readonly secure = true;
+  /** ws does not show its socket. */
+  readonly localAddress = undefined;
   readonly #socket: WebSocket;
 
   /** @param socket an open `wss://` WebSocket with the subprotocol `xmpp` */

@@ -9,9 +9,10 @@ import {
 } from '@kith/base';
 import { type Element, xml } from '@xmpp/client';
 import { Connection, type ConnectionOptions, type Ready } from './connection.ts';
-import { keepaliveStep } from './keepalive.ts';
+import { checkMs, keepaliveStep } from './keepalive.ts';
 import type { Loss } from './loss.ts';
 import { NS } from './namespaces.ts';
+import { hasAddress } from './own-addresses.ts';
 import { afterLoss, FRESH_MEMORY, type LossKind } from './reconnect-policy.ts';
 import { StreamManagement } from './stream-management.ts';
 import type { HubState, HubStateName } from './types.ts';
@@ -26,6 +27,9 @@ const UNACKED = { stanzas: 4096, bytes: 2 * 1024 * 1024 };
  * which the keepalive allows for, and on a fast hub they are 240 kB/s at a round trip of 50 ms.
  */
 const WINDOW = 12 * 1024;
+
+/** Tries that a change of this machine's network brings are so far apart; changes may come without end. */
+const ANEW_MS = 500;
 
 const STATE_AFTER: Record<LossKind, HubStateName> = {
   lost: 'waiting',
@@ -75,6 +79,7 @@ export class HubStream {
   #ackAsked = false;
   #heardAt = 0;
   #connects = 0;
+  #triedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: Omit<ConnectionOptions, 'resume'>, handlers: HubStreamHandlers) {
     this.#options = options;
@@ -147,6 +152,43 @@ export class HubStream {
     this.#onLoss({ kind: 'lost', error, resumable: false });
   }
 
+  /** There is doubt whether the connection lives: asks for a sign of life, and gives it up soon when none comes. */
+  check(): void {
+    if (!this.#writable || this.#timers.has('check')) return;
+    const askedAt = monotonicMs();
+    this.#probe();
+    this.#timers.after('check', checkMs(this.#stream?.sm?.unackedBytes ?? 0), () => {
+      if (this.#heardAt < askedAt) this.#onLoss({ kind: 'lost', error: silent(), resumable: true }, true);
+    });
+  }
+
+  /** This machine's network changed: a connection from an address that is gone is dead, and what waits or began before is tried anew. */
+  networkChanged(): void {
+    if (this.#writable) {
+      this.#checkAddress();
+      return;
+    }
+    // A hub that refused us will not change its mind for that.
+    if (this.#name !== 'waiting' && this.#name !== 'connecting') return;
+    this.#timers.after('anew', Math.max(0, this.#triedAt + ANEW_MS - monotonicMs()), () => {
+      if (this.#writable) return;
+      this.#connection?.destroy();
+      this.#timers.clearAll();
+      this.#connect();
+    });
+  }
+
+  /** What comes from an address that the machine has no more, the hub will never answer. */
+  #checkAddress(): void {
+    const address = this.#connection?.localAddress;
+    if (address === undefined || hasAddress(address)) {
+      this.check();
+      return;
+    }
+    const error = new SystemError('XMPP_ADDRESS_GONE', `this machine has no address ${address} any more`);
+    this.#onLoss({ kind: 'lost', error, resumable: true }, true);
+  }
+
   #setState(name: HubStateName, detail: string | null, retryInMs: number | null): void {
     const now = monotonicMs();
     if (name !== this.#name) this.#since = now;
@@ -158,6 +200,9 @@ export class HubStream {
 
   #connect(): void {
     this.#connects++;
+    this.#triedAt = monotonicMs();
+    // A try that begins after the change is as good as one because of it.
+    this.#timers.clear('anew');
     const sm = this.#stream?.sm ?? null;
     const resume = sm === null || sm.id === null ? null : { id: sm.id, inbound: sm.inbound };
     const connection = new Connection(
@@ -235,8 +280,7 @@ export class HubStream {
     const now = monotonicMs();
     const { action, delayMs } = keepaliveStep(this.#heardAt, probedAt, now);
     if (action === 'dead') {
-      const error = new SystemError('XMPP_SILENT', 'the connection to the hub is dead: no answer to a probe');
-      this.#onLoss({ kind: 'lost', error, resumable: true });
+      this.#onLoss({ kind: 'lost', error: silent(), resumable: true });
       return;
     }
     if (action === 'probe') this.#probe();
@@ -253,15 +297,17 @@ export class HubStream {
     this.#write(xml('iq', { type: 'get', id: PING_ID, to: this.#options.domain }, ping));
   }
 
-  #onLoss(loss: Loss): void {
+  /** @param soon whether what was lost may be there again at once: the network changed, and not the hub */
+  #onLoss(loss: Loss, soon = loss.kind === 'lost' && this.#timers.has('check')): void {
     const now = monotonicMs();
     const onlineMs = this.#name === 'online' ? now - this.#since : 0;
     this.#connection?.destroy();
     this.#connection = null;
     this.#writable = false;
     this.#timers.clearAll();
-    const { memory, waitMs } = afterLoss(this.#memory, loss.kind, onlineMs);
-    this.#memory = memory;
+    const after = afterLoss(this.#memory, loss.kind, onlineMs);
+    this.#memory = after.memory;
+    const waitMs = soon && onlineMs > 0 ? 0 : after.waitMs;
     // Before the stream is forgotten: whoever is told of that may send, or stop us.
     this.#timers.after('retry', waitMs, () => this.#connect());
     const detail = `${loss.error.code}: ${describeError(loss.error)}`;
@@ -282,6 +328,10 @@ export class HubStream {
 
 /** Id of an XEP-0199 probe, whose answer says nothing beyond that it came. */
 export const PING_ID = 'kith-probe';
+
+function silent(): SystemError {
+  return new SystemError('XMPP_SILENT', 'the connection to the hub is dead: no answer to a probe');
+}
 
 function disagreement(): PeerError {
   return new PeerError('XMPP_ACK', 'the hub acknowledges what was never sent');

@@ -10,6 +10,19 @@ export const IDLE_MS = 10_000;
  */
 export const ANSWER_MS = 8_000;
 
+/** How long an answer may take when something else says that the connection may be dead. */
+const CHECK_MS = 1_000;
+/** What Debian's ejabberd reads of a busy client, in bytes per ms. */
+const SLOW_HUB = 3;
+
+/**
+ * How long to wait for a sign of life when there is a reason for doubt, ms.
+ * @param unackedBytes what the hub has still to read before it comes to the probe
+ */
+export function checkMs(unackedBytes: number): number {
+  return CHECK_MS + unackedBytes / SLOW_HUB;
+}
+
 export interface KeepaliveStep {
   action: 'wait' | 'probe' | 'dead';
   /** When to look again, in milliseconds from now. */

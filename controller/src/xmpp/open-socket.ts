@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls, type TLSSocket } from 'node:tls';
 import { domainToASCII } from 'node:url';
 import { PeerError, SystemError } from '@kith/base';
@@ -7,6 +7,7 @@ import { type HubSocket, TlsHubSocket, WebHubSocket } from './hub-socket.ts';
 import { LossError, lost, untrusted } from './loss.ts';
 import type { HubServer } from './server-url.ts';
 import { requestStartTls } from './starttls.ts';
+import type { Resolve } from './types.ts';
 
 export interface SocketOptions {
   server: HubServer;
@@ -14,6 +15,8 @@ export interface SocketOptions {
   domain: string;
   /** PEM of trusted authorities; the system's if undefined. */
   ca: string | undefined;
+  /** Addresses of the hub's host; undefined: the system's resolver is asked. */
+  resolve: Resolve | undefined;
   /** Largest WebSocket message taken, in bytes. */
   maxMessage: number;
   /** Ends the try: the promise is rejected and nothing stays open. */
@@ -33,11 +36,28 @@ const TLS_FLOOR = 'TLSv1.2';
  * @throws LossError with PeerError XMPP_CERTIFICATE, XMPP_TLS, XMPP_NO_STARTTLS, or SystemError XMPP_CONNECT
  */
 export async function openSocket(options: SocketOptions): Promise<HubSocket> {
-  const { server } = options;
-  if (server.kind === 'wss') return openWebSocket(server.url, options);
-  const tcp = await openTcp(server.host, server.port, options.signal);
+  const { server, resolve, signal } = options;
+  const host = server.kind === 'wss' ? new URL(server.url).hostname.replace(/^\[(.*)\]$/, '$1') : server.host;
+  const lookup = resolve === undefined ? undefined : await lookupOf(host, resolve, signal);
+  if (server.kind === 'wss') return openWebSocket(server.url, lookup, options);
+  const tcp = await openTcp(host, server.port, lookup, signal);
   if (server.kind === 'starttls') await requestStartTls(tcp, options.domain, options.signal);
   return new TlsHubSocket(await openTls(tcp, options, server.kind === 'tls'));
+}
+
+/** Resolves the host beforehand, because net.connect asks for names only and not whether an address may be used. */
+async function lookupOf(host: string, resolve: Resolve, signal: AbortSignal): Promise<LookupFunction> {
+  const addresses = await first<string[]>(
+    signal,
+    (given, reject) => void resolve(host).then(given, reject),
+    () => {},
+  );
+  const [one, ...others] = addresses.map((address) => ({ address, family: isIP(address) }));
+  if (one === undefined) throw new LossError(lost(new SystemError('XMPP_CONNECT', `${host} has no address`)));
+  return (_name, { all }, callback) => {
+    if (all === true) callback(null, [one, ...others]);
+    else callback(null, one.address, one.family);
+  };
 }
 
 /** Settles with the first of `ready` and failure; `discard` releases the half-made connection on failure. */
@@ -63,8 +83,13 @@ function first<T>(
   });
 }
 
-function openTcp(host: string, port: number, signal: AbortSignal): Promise<Socket> {
-  const socket = connectTcp({ host, port, noDelay: true });
+function openTcp(
+  host: string,
+  port: number,
+  lookup: LookupFunction | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const socket = connectTcp({ host, port, noDelay: true, ...(lookup === undefined ? {} : { lookup }) });
   return first<Socket>(
     signal,
     (resolve, reject) => {
@@ -111,13 +136,18 @@ function openTls(tcp: Socket, options: SocketOptions, direct: boolean): Promise<
   );
 }
 
-function openWebSocket(url: string, options: SocketOptions): Promise<HubSocket> {
+function openWebSocket(
+  url: string,
+  lookup: LookupFunction | undefined,
+  options: SocketOptions,
+): Promise<HubSocket> {
   const socket = new WebSocket(url, ['xmpp'], {
     minVersion: TLS_FLOOR,
     maxPayload: options.maxMessage,
     // Stanzas are small; compression would cost memory per connection and leak lengths of secrets.
     perMessageDeflate: false,
     followRedirects: false,
+    ...(lookup === undefined ? {} : { lookup }),
     ...(options.ca === undefined ? {} : { ca: options.ca }),
   });
   return first<HubSocket>(

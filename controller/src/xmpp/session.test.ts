@@ -346,6 +346,53 @@ test('a hub without stream management is pinged, and given up if it does not ans
   }
 });
 
+test('a connection in doubt is given up after a second without an answer, and made anew at once', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  try {
+    let isDeaf = false;
+    const { hub, session } = await online({ sm: false, onStanza: () => isDeaf });
+    session.check();
+    await vi.waitFor(() => expect(hub.last.stanzas.at(-1)?.attrs.id).toBe('kith-probe'));
+    hub.last.send(
+      "<iq type='result' id='kith-probe'/><iq type='get' id='one'><ping xmlns='urn:xmpp:ping'/></iq>",
+    );
+    await answerTo(hub, 'one');
+    vi.advanceTimersByTime(1_100);
+    expect(session.counters.connects).toBe(1);
+    isDeaf = true;
+    const gone = reaches(session, 'waiting');
+    session.check();
+    vi.advanceTimersByTime(1_100);
+    expect((await gone).detail).toContain('XMPP_SILENT');
+    isDeaf = false;
+    const again = reaches(session, 'online');
+    vi.advanceTimersByTime(1);
+    await again;
+    expect(session.counters.connects).toBe(2);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('a change of the network ends the wait for the next try', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  try {
+    const { hub, session } = await online();
+    const gone = reaches(session, 'waiting');
+    hub.last.cut();
+    await gone;
+    // Half a second after the last try at the soonest.
+    vi.advanceTimersByTime(300);
+    session.networkChanged();
+    const again = reaches(session, 'online');
+    vi.advanceTimersByTime(1_000);
+    await again;
+    expect(session.counters.connects).toBe(2);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test('can be stopped at any moment, also from a listener, and started again', async () => {
   const { session } = await meet();
   for (const name of ['connecting', 'online'] as const) {

@@ -89,7 +89,7 @@ export class XmppSession {
         field: 'xmpp.jid',
       });
     }
-    const { resource, password, ca, log } = options;
+    const { resource, password, ca, resolve, log } = options;
     const fullJid = normalJid(`${jid}/${resource}`);
     if (fullJid === null || resourceOf(fullJid) === null) {
       throw new ConfigError('XMPP_JID', `${resource} is no resource of a JID`);
@@ -108,7 +108,7 @@ export class XmppSession {
     });
     const server = parseServer(options.server);
     this.#stream = new HubStream(
-      { jid, domain: this.#domain, password, resource, server, ca, log },
+      { jid, domain: this.#domain, password, resource, server, ca, resolve, log },
       {
         onFresh: () => this.#onFresh(),
         onResumed: () => {
@@ -165,6 +165,16 @@ export class XmppSession {
   announce(node: NodeAnnouncement): void {
     this.#node = { ...node };
     if (this.state.state === 'online') this.#sendPresence();
+  }
+
+  /** Something looks dead: whether the connection to the hub lives is found out within a second or so. */
+  check(): void {
+    this.#stream.check();
+  }
+
+  /** This machine's network changed: as `check`, and what waits or began before is tried anew at once. */
+  networkChanged(): void {
+    this.#stream.networkChanged();
   }
 
   /** Asks for the presence of a contact's nodes (RFC 6121 §4.3), which the hub would not tell again by itself. */

@@ -3,6 +3,9 @@ import type { BlockChange } from './blocking.ts';
 import type { NodeAnnouncement } from './node-announcement.ts';
 
 /** Everything a session at the hub is made from. */
+/** IP addresses of a host name, or of an address itself; at least one. */
+export type Resolve = (host: string) => Promise<string[]>;
+
 export interface XmppOptions {
   /** Bare JID of the account. */
   jid: string;
@@ -11,6 +14,8 @@ export interface XmppOptions {
   server: string;
   /** PEM of the certificate authorities to trust; they replace the system's. */
   ca?: string | undefined;
+  /** Addresses of a host; the system's resolver if undefined. What it throws is the reason that the hub is not reached. */
+  resolve?: Resolve | undefined;
   /** Resource to bind; the hub must grant exactly this one. */
   resource: string;
   log: Logger;

@@ -2,6 +2,7 @@ import { describeError, KithError } from '@kith/base';
 import { jsonSchema, loadConfig } from '@kith/config';
 import { Command, CommanderError } from 'commander';
 import { configPath } from './config-path.ts';
+import { doctor } from './doctor/doctor.ts';
 import { down } from './down.ts';
 import { CommandFailure, EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts';
 import { status } from './status.ts';
@@ -63,7 +64,25 @@ function buildProgram(output: Output, state: { code: ExitCode }): Command {
     });
   program
     .command('status')
-    .description('what runs, and the links to the other nodes')
+    .description('what runs, and the links to the other nodes; with a name, what happened to the links to it')
+    .argument('[name]', "a member's JID or the part before its @, or the first digits of a node's UID")
+    .option(...CONFIG_OPTION)
+    .option('--events <name>', 'the same as the name alone')
+    .option(
+      '--json',
+      'one JSON object; its fields are added to, never changed, while "schema" stays 1',
+      false,
+    )
+    .action(
+      async (name: string | undefined, options: { config?: string; json: boolean; events?: string }) => {
+        const print = (text: string) => output.out(text);
+        state.code = await status(configPath(options.config), options.json, print, options.events ?? name);
+      },
+    );
+  program
+    .command('doctor')
+    .alias('netcheck')
+    .description('check what a network needs from this machine, and say what to do where it is not so')
     .option(...CONFIG_OPTION)
     .option(
       '--json',
@@ -71,7 +90,7 @@ function buildProgram(output: Output, state: { code: ExitCode }): Command {
       false,
     )
     .action(async (options: { config?: string; json: boolean }) => {
-      state.code = await status(configPath(options.config), options.json, (text) => output.out(text));
+      state.code = await doctor(configPath(options.config), options.json, (text) => output.out(text));
     });
   program
     .command('version')

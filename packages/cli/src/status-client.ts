@@ -17,8 +17,13 @@ export function statusSocket(runtimeDir: string): string {
  * Asks a running controller for its status. Throws SystemError: STATUS_ABSENT (no controller listens), STATUS_DENIED (no right to
  * ask it), STATUS_SILENT (no answer within 2 s), STATUS_BROKEN (an answer that is none).
  */
-export function requestStatus(path: string, answerMs: number = ANSWER_MS): Promise<StatusReport> {
-  return ask(path, { m: 'status' }, statusReport, answerMs);
+export function requestStatus(
+  path: string,
+  answerMs: number = ANSWER_MS,
+  eventsOf?: string,
+): Promise<StatusReport> {
+  const events = eventsOf === undefined ? {} : { events: eventsOf };
+  return ask(path, { m: 'status', ...events }, statusReport, answerMs);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { LinkStatus, StatusReport } from '@kith/protocol';
 import { expect, test } from 'vitest';
-import { formatStatus } from './status-text.ts';
+import { formatEvents, formatStatus } from './status-text.ts';
 
 const LINK: LinkStatus = {
   name: 'bob@vpn.test',
@@ -157,4 +157,44 @@ test('what needs a person to decide is said, and strict is named in the first li
     trust: { ...trust, mode: 'first-use', waiting: 0, detail: null },
   });
   expect(calm).not.toContain('trust');
+});
+
+test('a link that is not direct says why under its row; one that nobody asks for does not', () => {
+  const relayed = {
+    ...LINK,
+    path: 'relay 203.0.113.1:50000',
+    why_path: 'relayed: both NATs map ports per destination',
+  };
+  const idle: LinkStatus = {
+    ...LINK,
+    name: 'carol@vpn.test',
+    state: 'idle',
+    why_path: 'not connected: no packet',
+  };
+  const lines = formatStatus({ ...REPORT, links: [relayed, idle] }).split('\n');
+  const row = lines.findIndex((line) => line.startsWith('bob@vpn.test'));
+  expect(lines[row + 1]).toBe('  relayed: both NATs map ports per destination');
+  expect(lines[row + 2]).toMatch(/^carol@vpn\.test/);
+  expect(lines[row + 3]).toBe('');
+});
+
+test('the story of a link is told with ages, oldest first, in one line each', () => {
+  const events = [
+    { ago_ms: 65_000, what: 'attempt 1 begins' },
+    { ago_ms: 2_000, what: 'attempt 1 failed: the peer said: \u001b[31mbye' },
+  ];
+  const why_path = 'not connected: ICE or DTLS failed';
+  expect(formatEvents([{ ...LINK, state: 'connecting', carrier: null, path: null, why_path, events }])).toBe(
+    [
+      'bob@vpn.test (node bbbbbbbb): connecting',
+      '  not connected: ICE or DTLS failed',
+      '  1 min 5 s ago  attempt 1 begins',
+      '        2 s ago  attempt 1 failed: the peer said: ?[31mbye',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('a link to which nothing has happened yet has that for its story', () => {
+  expect(formatEvents([{ ...LINK, events: [] }])).toContain('nothing has happened yet');
 });

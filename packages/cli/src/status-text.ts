@@ -68,11 +68,35 @@ function linkTable(links: readonly LinkStatus[]): string[] {
     formatBytes(link.rx_bytes),
     formatBytes(link.tx_bytes),
   ]);
-  return formatTable(
+  const [header = '', ...lines] = formatTable(
     HEADER,
     rows.map((row) => row.map(printable)),
     RIGHT_ALIGNED,
   );
+  const explained = lines.flatMap((line, index) => [line, ...whyLine(links[index])]);
+  return [header, ...explained];
+}
+
+/** Why a link that is wanted is not direct, under its row. Nodes that are away and links that nobody asks for need no excuse. */
+function whyLine(link: LinkStatus | undefined): string[] {
+  if (typeof link?.why_path !== 'string') return [];
+  return link.state === 'online' || link.state === 'connecting' ? [`  ${printable(link.why_path)}`] : [];
+}
+
+/** The story of links, oldest event first, for `kith status NAME`. */
+export function formatEvents(links: readonly LinkStatus[]): string {
+  const stories = links.map((link) => {
+    const path = link.path ?? link.carrier;
+    const where = path === null ? '' : `, ${path}`;
+    const title = `${link.name} (node ${link.uid.slice(0, SHORT_UID)}): ${link.state}${where}`;
+    const why = typeof link.why_path === 'string' ? [`  ${link.why_path}`] : [];
+    const events = link.events ?? [];
+    const ages = events.map(({ ago_ms }) => `${formatDuration(ago_ms)} ago`);
+    const width = Math.max(0, ...ages.map((age) => age.length));
+    const lines = events.map(({ what }, index) => `  ${(ages[index] ?? '').padStart(width)}  ${what}`);
+    return [title, ...why, ...(lines.length > 0 ? lines : ['  nothing has happened yet'])];
+  });
+  return `${stories.map((lines) => lines.map(printable).join('\n')).join('\n\n')}\n`;
 }
 
 function nameOf(link: LinkStatus, links: readonly LinkStatus[]): string {

@@ -5,7 +5,7 @@ import type { StatusReport } from '@kith/protocol';
 import { CommandFailure, EXIT, type ExitCode } from './exit-codes.ts';
 import { readPidFile } from './pid-file.ts';
 import { requestStatus, statusSocket } from './status-client.ts';
-import { formatStatus } from './status-text.ts';
+import { formatEvents, formatStatus } from './status-text.ts';
 import { PID_FILE } from './supervisor.ts';
 import { readTincanStatus } from './tincan-status.ts';
 
@@ -15,19 +15,44 @@ export interface StatusAnswer {
   readonly code: ExitCode;
 }
 
-/** `kith status`: prints what is, and gives the exit code, the same for text and JSON. */
-export async function status(file: string, json: boolean, print: (text: string) => void): Promise<ExitCode> {
-  const { report, code } = await askStatus(locateNetwork(file));
+/**
+ * `kith status`: prints what is, and gives the exit code, the same for text and JSON.
+ * @param eventsOf a member or node whose links' story is printed in place of the overview
+ */
+export async function status(
+  file: string,
+  json: boolean,
+  print: (text: string) => void,
+  eventsOf?: string,
+): Promise<ExitCode> {
+  const { report, code } = await askStatus(locateNetwork(file), eventsOf);
   if (json) print(`${JSON.stringify(report)}\n`);
   else if (code === EXIT.notRunning) print(`network ${report.network} does not run\n`);
-  else print(formatStatus(report));
+  else if (eventsOf === undefined) print(formatStatus(report));
+  else return printEvents(report, eventsOf, code, print);
   return code;
 }
 
+function printEvents(
+  report: StatusReport,
+  name: string,
+  code: ExitCode,
+  print: (text: string) => void,
+): ExitCode {
+  const told = report.links.filter(({ events }) => events !== undefined);
+  if (told.length > 0) {
+    print(formatEvents(told));
+    return code;
+  }
+  if (code !== EXIT.ok)
+    throw new CommandFailure(code, 'the events are not known: the controller does not answer');
+  throw new CommandFailure(EXIT.failed, `no link to ${name}; kith status names them all`);
+}
+
 /** Asks the controller; where it does not answer, tells what can be known without it. */
-export async function askStatus(place: NetworkPlace): Promise<StatusAnswer> {
+export async function askStatus(place: NetworkPlace, eventsOf?: string): Promise<StatusAnswer> {
   try {
-    const report = await requestStatus(statusSocket(place.runtime_dir));
+    const report = await requestStatus(statusSocket(place.runtime_dir), undefined, eventsOf);
     return { report, code: report.tincan.running ? EXIT.ok : EXIT.degraded };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;

@@ -1,6 +1,7 @@
 import { basename, dirname, resolve } from 'node:path';
 import { ConfigError, describeError } from '@kith/base';
 import { formatHostPort, parseHostPort, parseServer } from './address.ts';
+import { hostOf, insideProblems, type NamedServer } from './outside-network.ts';
 import type { Problem } from './problem.ts';
 import { readTextFile } from './read-file.ts';
 import { resolveAddresses } from './resolve-addresses.ts';
@@ -43,6 +44,8 @@ export function resolveConfig(checked: CheckedConfig, source: Source): KithConfi
   }
   const addresses = resolveAddresses(checked.network, problems);
   const groups = resolveGroups(checked.security.groups, problems);
+  if (addresses !== undefined)
+    problems.push(...insideProblems(serversOf(checked, xmpp?.server), addresses.subnet));
   if (addresses === undefined || xmpp === undefined || user === undefined || problems.length > 0)
     return problems;
   const { group, kind, mtu, ip6, links } = checked.network;
@@ -86,6 +89,18 @@ export function resolveConfig(checked: CheckedConfig, source: Source): KithConfi
       tincan_level: checked.log.tincan_level ?? checked.log.level,
     },
   };
+}
+
+/** What the network stands on, as far as the config names it. */
+function serversOf({ ice }: CheckedConfig, hub: string | undefined): NamedServer[] {
+  return [
+    ...(hub === undefined ? [] : [{ path: 'xmpp.server', host: hostOf(hub) }]),
+    ...ice.stun.map((server, index) => ({ path: `ice.stun.${index}`, host: hostOf(server) })),
+    ...ice.turn.map(({ server }, index) => ({
+      path: `ice.turn.${index}.server`,
+      host: hostOf(server),
+    })),
+  ];
 }
 
 /** A network's name made of its config file's: `My Net.json` gives `my-net`. */

@@ -275,6 +275,11 @@ export const nativeConfig = z.strictObject(
             description: 'UDP port of that socket, for a firewall that lets one port in.',
             computed_default: 'any free port',
           }),
+          port_mapping: choice(['auto', 'off'])
+            .default('auto')
+            .describe(
+              'Ask the router to let datagrams for that socket in (PCP, NAT-PMP, UPnP), so that nodes behind difficult NATs find a path. `off`: no router is asked.',
+            ),
           gso: flag()
             .default(true)
             .describe(

@@ -15,6 +15,8 @@ const direct = z.strictObject({
   gso: z.boolean(),
   gro: z.boolean(),
 });
+/** The same with what is none of tincan's business: it talks to no router. */
+const directConfig = direct.extend({ port_mapping: z.enum(['auto', 'off']) });
 /** The TAP device's switches. */
 const tap = z.strictObject({ tso: z.boolean(), uso: z.boolean(), queues: z.literal(1) });
 
@@ -68,7 +70,7 @@ export const kithConfig = z.strictObject({
     from_hub: z.boolean(),
     port_range: portRange.exactOptional(),
   }),
-  direct,
+  direct: directConfig,
   tap,
   api: z.strictObject({ port: z.int(), auth: z.enum(['secret', 'none']) }),
   process: z.strictObject({
@@ -121,6 +123,7 @@ export type ControllerStart = z.output<typeof controllerStartSchema>;
 
 /** tincan's start document: nothing of XMPP in it (WALL 2). */
 export function tincanStart(config: KithConfig, owner: Owner): TincanStart {
+  const { port_mapping: _, ...directSwitches } = config.direct;
   return {
     network: config.name,
     interface: config.network.interface,
@@ -131,7 +134,7 @@ export function tincanStart(config: KithConfig, owner: Owner): TincanStart {
     runtime_dir: config.process.runtime_dir,
     secret_owner: owner,
     log_level: config.log.tincan_level,
-    direct: config.direct,
+    direct: directSwitches,
     tap: config.tap,
     ...(config.xmpp.ca === undefined ? {} : { relay_ca: config.xmpp.ca }),
     ...(config.ice.port_range === undefined ? {} : { port_range: config.ice.port_range }),

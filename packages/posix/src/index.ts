@@ -38,6 +38,7 @@ export { IoVector } from './io-vector.ts';
 export { addressOf, stableBytes } from './memory.ts';
 export { addIp4, addIp6, broadcastAddress, deleteIp4, deleteIp6 } from './net-address.ts';
 export { interfaceIndex, setGsoMaxSize, setMac, setMtu, setUp } from './net-device.ts';
+export { NetworkMonitor } from './network-monitor.ts';
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts';
 export {
   decodeSockaddr,

@@ -4,10 +4,10 @@ import { cSocket } from './libc.ts';
 import { addressOf, stableBytes } from './memory.ts';
 
 // bits/socket.h
-const AF_NETLINK = 16;
+export const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
-const NETLINK_ROUTE = 0;
+export const NETLINK_ROUTE = 0;
 // linux/netlink.h
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;

@@ -42,6 +42,8 @@ test.each([
   ['x'.repeat(65), { uid: UID }, 'm'],
   ['set_member', { uid: UID, ip4: '1.2.3.4.5' }, 'ip4'],
   ['set_network_mode', { layer: 2 }, 'on_demand'],
+  ['set_mapped_address', { mapped: { ip4: '203.0.113.9', port: 0 } }, 'mapped.port'],
+  ['set_mapped_address', {}, 'mapped'],
   ['set_translation', {}, 'translate'],
   ['set_network_ignore_list', { network_ignore_list: ['a-name-that-is-too-long'] }, 'network_ignore_list.0'],
   ['register_svc', { username: 7 }, 'username'],

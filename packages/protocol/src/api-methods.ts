@@ -106,7 +106,12 @@ export const API_CALLS = {
     /** Ours: IPv4 address translation of a social network. */
     translation: translation.optional(),
   }),
-  trim_link: z.object({ uid, reason: z.string().max(200).optional() }),
+  trim_link: z.object({
+    uid,
+    reason: z.string().max(200).optional(),
+    /** Ours: ends the link of this attempt only, and not the one before it that still carries. */
+    attempt: z.number().int().min(1).max(MAX_ATTEMPT).optional(),
+  }),
   set_remote_ip: z.object({
     uid,
     ip4: orEmpty(ip4, NOT_IP4),
@@ -120,6 +125,8 @@ export const API_CALLS = {
     ),
   }),
   get_state: z.object({ uid: z.union([uid, z.literal('')]).default(''), stats: flag.default(false) }),
+  /** Ours: what happened to the way to a node lately. */
+  get_path_events: z.object({ uid }),
   set_logging: z.object({ logging: z.number().int().min(0).max(3) }),
   set_switchmode: z.object({ switchmode: flag }),
   /** IPOP's code reads `translate`, its wiki says `translation`; either is taken. */
@@ -157,6 +164,8 @@ export const API_CALLS = {
     layer: z.union([z.literal(2), z.literal(3)], 'must be 2 or 3'),
     on_demand: z.boolean(),
   }),
+  /** Ours: where a router lets datagrams in for the direct carrier's socket; null: nowhere (any more). */
+  set_mapped_address: z.object({ mapped: z.object({ ip4, port }).nullable() }),
 } as const;
 
 export type ApiMethod = keyof typeof API_CALLS;

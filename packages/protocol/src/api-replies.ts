@@ -1,5 +1,6 @@
 import { PeerError } from '@kith/base';
 import { z } from 'zod';
+import { networkView } from './network-view.ts';
 
 /**
  * What tincan sends: replies to calls and notifications to the callback endpoint. Field names are IPOP's where IPOP has the field;
@@ -24,6 +25,10 @@ const localState = z.object({
   tap: z.enum(['up', 'down']),
   /** Who may call: `none` lets any process of this machine in, which a person should know. */
   api_auth: z.enum(['secret', 'none']).optional(),
+  /** UDP port of the direct carrier's socket; null: there is none. */
+  direct_port: count.nullable().optional(),
+  /** How UDP leaves this machine. */
+  network: networkView.optional(),
   /** How many peer_state replies follow this one. */
   peers: count,
   counters: z.record(z.string(), count),
@@ -68,6 +73,10 @@ const peerState = z.object({
   agreed: z.enum(['encrypted', 'plain']),
   carrier: z.enum(['channel', 'direct']).nullable(),
   path: z.string().nullable(),
+  /** A TURN server of either end carries the link. */
+  relayed: z.boolean().optional(),
+  /** How UDP leaves the peer's machine, as it says; null: it has not said. */
+  network: networkView.nullable().optional(),
   rtt_ms: z.number().nullable(),
   rx_bytes: count,
   tx_bytes: count,
@@ -95,10 +104,26 @@ const conResp = z.object({
   attempt: count,
   /** Ours: all candidates are known. */
   complete: z.boolean(),
+  /** Ours: how UDP leaves this machine, as far as is known by now. */
+  network: networkView.optional(),
 });
 
 /** Ours: a frame for a member without a link waits. At most one per member and second. */
 const linkWanted = z.object({ type: z.literal('link_wanted'), uid: z.string() });
+
+/**
+ * Ours: nothing is heard over a link, or it is heard again. A link that stays silent ends some seconds later; a controller that begins
+ * a new attempt meanwhile keeps it until the new one is online.
+ */
+const linkSuspect = z.object({
+  type: z.literal('link_suspect'),
+  uid: z.string(),
+  attempt: count,
+  suspect: z.boolean(),
+});
+
+/** Ours: addresses or default routes of this machine changed; connections that were made before may be dead. */
+const networkChanged = z.object({ type: z.literal('network_changed') });
 
 /** Ours: the message `m` that the controller of the node `uid` passed through the link. IPOP's form has the name as its type. */
 const peerMessage = z.object({
@@ -106,6 +131,14 @@ const peerMessage = z.object({
   uid: z.string(),
   m: z.string(),
   data: z.string(),
+});
+
+/** Ours: the last events of the way to one node, oldest first; also of links that are over. */
+const pathEvents = z.object({
+  type: z.literal('path_events'),
+  id: callId,
+  uid: z.string(),
+  events: z.array(z.object({ ago_ms: count, what: z.string() })),
 });
 
 const ok = z.object({ type: z.literal('ok'), id: callId, m: z.string() });
@@ -125,7 +158,10 @@ const apiReply = z.discriminatedUnion('type', [
   conStat,
   conResp,
   linkWanted,
+  linkSuspect,
+  networkChanged,
   peerMessage,
+  pathEvents,
   ok,
   echo,
   error,
@@ -136,6 +172,8 @@ export type PeerState = z.output<typeof peerState>;
 export type ConStat = z.output<typeof conStat>;
 export type ConResp = z.output<typeof conResp>;
 export type LinkWanted = z.output<typeof linkWanted>;
+export type LinkSuspect = z.output<typeof linkSuspect>;
+export type NetworkChanged = z.output<typeof networkChanged>;
 export type PeerMessage = z.output<typeof peerMessage>;
 
 /** @throws PeerError API_REPLY_INVALID when the payload is no reply or notification of tincan's. */

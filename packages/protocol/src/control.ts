@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { MAX_PEER_MESSAGE_CHARS, PEER_MESSAGE_NAME } from './api-methods.ts';
 import { API_TYPE_ICC_CONTROL, API_TYPE_ICC_PACKET, MAX_ICC_BYTES } from './api-packets.ts';
 import { directAnswer, directCandidates, directOffer, directReady, directUsing } from './direct-control.ts';
+import { networkMessage } from './network-view.ts';
 import { securityTerms } from './security-terms.ts';
 import { MAX_ATTEMPT } from './signal.ts';
 import { isUid } from './uid.ts';
@@ -70,6 +71,7 @@ const controlMessage = z.discriminatedUnion('t', [
   directReady,
   directUsing,
   directCandidates,
+  networkMessage,
 ]);
 
 export type ControlMessage = z.output<typeof controlMessage>;

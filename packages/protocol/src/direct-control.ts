@@ -10,6 +10,9 @@ import { canonicalIp } from './ip-text.ts';
 /** A node that understands these messages says so in hello's features. */
 export const DIRECT_FEATURE = 'direct/1';
 
+/** A node that knows candidates of kind `relay` says so in hello's features; others are not told of them. */
+export const DIRECT_RELAY_FEATURE = 'direct-relay/1';
+
 /** Addresses of one end that the other may try. */
 export const MAX_DIRECT_CANDIDATES = 32;
 
@@ -46,8 +49,8 @@ const directCandidate = z.object({
     .max(45)
     .refine((text) => canonicalIp(text) === text, 'must be an IP address in its shortest form'),
   port: z.number().int().min(1).max(65_535),
-  /** `host`: of an interface; `mapped`: as a STUN server saw the socket. */
-  kind: z.enum(['host', 'mapped']),
+  /** `host`: of an interface; `mapped`: as a STUN server saw the socket; `relay`: of a TURN server that passes on what comes there. */
+  kind: z.enum(['host', 'mapped', 'relay']),
 });
 /** All addresses at which the sender may be reached; replaces the list before. */
 export const directCandidates = z.object({

@@ -38,8 +38,10 @@ export {
   type ConResp,
   type ConStat,
   encodeApiReply,
+  type LinkSuspect,
   type LinkWanted,
   type LocalState,
+  type NetworkChanged,
   type PeerMessage,
   type PeerState,
   parseApiReply,
@@ -53,6 +55,14 @@ export {
   parseCandidates,
   toSdpCandidate,
 } from './candidate.ts';
+export {
+  CHANNEL_DATA_HEADER_BYTES,
+  decodeChannelData,
+  encodeChannelData,
+  isChannelData,
+  MAX_CHANNEL,
+  MIN_CHANNEL,
+} from './channel-data.ts';
 export {
   type ControlMessage,
   decodeControl,
@@ -75,6 +85,7 @@ export {
 } from './datagram.ts';
 export {
   DIRECT_FEATURE,
+  DIRECT_RELAY_FEATURE,
   type DirectAnswer,
   type DirectCandidate,
   type DirectControl,
@@ -90,6 +101,28 @@ export {
   writeFramesHeader,
 } from './frames-message.ts';
 export { canonicalIp, ipFromBytes, ipToBytes } from './ip-text.ts';
+export {
+  classifyUdp,
+  NETWORK_FEATURE,
+  type NetworkView,
+  UDP_CLASSES,
+  type UdpClass,
+  type UdpEndpoint,
+  type UdpEvidence,
+  UNKNOWN_NETWORK,
+} from './network-view.ts';
+export {
+  decodePortControl,
+  encodePcpMap,
+  encodePmpAddress,
+  encodePmpMap,
+  type MapRequest,
+  PCP_NONCE_BYTES,
+  PORT_CONTROL_OK,
+  PORT_CONTROL_PORT,
+  type PortControlReply,
+  UNSUPPORTED_VERSION,
+} from './port-control.ts';
 export { MIN_PROBE_BYTES, PROBE_BODY_BYTES, type ProbeBody, readProbeBody, writeProbeBody } from './probe.ts';
 export {
   decideSecurity,
@@ -110,7 +143,16 @@ export {
   type Signal,
   type SignalType,
 } from './signal.ts';
-export { HUB_STATES, LINK_STATES, type LinkStatus, type StatusReport, statusReport } from './status.ts';
+export {
+  HUB_STATES,
+  LINK_STATES,
+  type LinkStatus,
+  type PathEventStatus,
+  type PortMappingStatus,
+  type StatusReport,
+  statusQuestion,
+  statusReport,
+} from './status.ts';
 export {
   type BindingResponse,
   decodeBindingResponse,
@@ -130,6 +172,16 @@ export {
   trustQuestion,
   trustRefusal,
 } from './trust.ts';
+export {
+  decodeTurn,
+  encodeTurnRequest,
+  type TurnAuth,
+  type TurnMessage,
+  type TurnMethod,
+  type TurnRequest,
+  type TurnResponse,
+  turnKey,
+} from './turn.ts';
 export {
   bareJid,
   fingerprintOf,

@@ -1,6 +1,7 @@
 import { PeerError } from '@kith/base';
 import { z } from 'zod';
 import { parseCandidates } from './candidate.ts';
+import { networkView } from './network-view.ts';
 import { securityTerms } from './security-terms.ts';
 import { isFingerprint, isUid, uidOfFingerprint } from './uid.ts';
 import { firstIssue } from './zod-issue.ts';
@@ -31,6 +32,8 @@ const signalSchema = z.object({
   security: securityTerms,
   /** The sender's own address in the network, as its presence says it; left out by nodes that do not know it. */
   node: z.object({ ip4: z.ipv4().nullable(), kind: z.enum(['static', 'auto']) }).exactOptional(),
+  /** How UDP leaves the sender's machine; one that cannot be read says nothing. */
+  network: networkView.optional().catch(undefined),
 });
 
 /** What con_req and con_resp carry: one end's description of one attempt at a link. */

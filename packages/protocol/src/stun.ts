@@ -1,8 +1,10 @@
 import { ipFromBytes } from './ip-text.ts';
 
 /** RFC 8489 §5: fixed value of bytes 4 to 7, and the mask of XOR-MAPPED-ADDRESS. */
-const MAGIC_COOKIE = 0x2112_a442;
-const HEADER_BYTES = 20;
+export const STUN_MAGIC_COOKIE = 0x2112_a442;
+export const STUN_HEADER_BYTES = 20;
+/** Type u16, length u16. */
+export const ATTRIBUTE_HEADER_BYTES = 4;
 export const STUN_TRANSACTION_BYTES = 12;
 
 /** RFC 8489 §5: class bits C1 (0x100) and C0 (0x010) stand in the type of method Binding (0x001). */
@@ -12,16 +14,16 @@ const BINDING_ERROR = 0x0111;
 
 const ATTRIBUTE_MAPPED_ADDRESS = 0x0001;
 const ATTRIBUTE_XOR_MAPPED_ADDRESS = 0x0020;
-const ATTRIBUTE_FINGERPRINT = 0x8028;
-const FAMILY_IPV4 = 1;
-const FAMILY_IPV6 = 2;
+export const ATTRIBUTE_FINGERPRINT = 0x8028;
+export const FAMILY_IPV4 = 1;
+export const FAMILY_IPV6 = 2;
 
 /** RFC 8489 §14.7: the CRC-32 is xor'd with "STUN". */
 const FINGERPRINT_XOR = 0x5354_554e;
 const FINGERPRINT_BYTES = 8;
 
 /** A response holds a few attributes; more in one datagram is nonsense. */
-const MAX_ATTRIBUTES = 32;
+export const MAX_ATTRIBUTES = 32;
 
 export interface BindingResponse {
   /** 12 bytes, hex: what pairs a response with its request. */
@@ -32,15 +34,15 @@ export interface BindingResponse {
 
 /** A Binding request with a FINGERPRINT. `transaction` must be 12 unpredictable bytes: they are what keeps forgers out. */
 export function encodeBindingRequest(transaction: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES + FINGERPRINT_BYTES);
+  const bytes = new Uint8Array(STUN_HEADER_BYTES + FINGERPRINT_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, BINDING_REQUEST);
   view.setUint16(2, FINGERPRINT_BYTES);
-  view.setUint32(4, MAGIC_COOKIE);
+  view.setUint32(4, STUN_MAGIC_COOKIE);
   bytes.set(transaction.subarray(0, STUN_TRANSACTION_BYTES), 8);
-  view.setUint16(HEADER_BYTES, ATTRIBUTE_FINGERPRINT);
-  view.setUint16(HEADER_BYTES + 2, 4);
-  view.setUint32(HEADER_BYTES + 4, fingerprint(bytes.subarray(0, HEADER_BYTES)));
+  view.setUint16(STUN_HEADER_BYTES, ATTRIBUTE_FINGERPRINT);
+  view.setUint16(STUN_HEADER_BYTES + 2, 4);
+  view.setUint32(STUN_HEADER_BYTES + 4, fingerprint(bytes.subarray(0, STUN_HEADER_BYTES)));
   return bytes;
 }
 
@@ -49,15 +51,15 @@ export function encodeBindingRequest(transaction: Uint8Array): Uint8Array {
  * wrong or not last.
  */
 export function decodeBindingResponse(data: Uint8Array): BindingResponse | undefined {
-  if (data.length < HEADER_BYTES) return undefined;
+  if (data.length < STUN_HEADER_BYTES) return undefined;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const type = view.getUint16(0);
   if (type !== BINDING_SUCCESS && type !== BINDING_ERROR) return undefined;
-  if (view.getUint32(4) !== MAGIC_COOKIE || HEADER_BYTES + view.getUint16(2) !== data.length)
+  if (view.getUint32(4) !== STUN_MAGIC_COOKIE || STUN_HEADER_BYTES + view.getUint16(2) !== data.length)
     return undefined;
   let xorMapped: BindingResponse['mapped'] = null;
   let mapped: BindingResponse['mapped'] = null;
-  let at = HEADER_BYTES;
+  let at = STUN_HEADER_BYTES;
   for (let count = 0; at < data.length; count++) {
     if (count === MAX_ATTRIBUTES || at + 4 > data.length) return undefined;
     const attribute = view.getUint16(at);
@@ -70,21 +72,21 @@ export function decodeBindingResponse(data: Uint8Array): BindingResponse | undef
       if (length !== 4 || next !== data.length) return undefined;
       if (view.getUint32(value) !== fingerprint(data.subarray(0, at))) return undefined;
     } else if (attribute === ATTRIBUTE_XOR_MAPPED_ADDRESS) {
-      xorMapped = readAddress(data.subarray(value, value + length), data.subarray(4, HEADER_BYTES));
+      xorMapped = readAddress(data.subarray(value, value + length), data.subarray(4, STUN_HEADER_BYTES));
     } else if (attribute === ATTRIBUTE_MAPPED_ADDRESS) {
       mapped = readAddress(data.subarray(value, value + length), new Uint8Array(16));
     }
     at = next;
   }
   return {
-    transaction: Buffer.from(data.subarray(8, HEADER_BYTES)).toString('hex'),
+    transaction: Buffer.from(data.subarray(8, STUN_HEADER_BYTES)).toString('hex'),
     // A NAT that rewrites addresses in payloads spoils MAPPED-ADDRESS, so it counts only where a server knows nothing else.
     mapped: type === BINDING_SUCCESS ? (xorMapped ?? mapped) : null,
   };
 }
 
 /** RFC 8489 §14.1, §14.2: zero u8, family u8, port u16, address, both xor'd with the start of cookie and transaction. */
-function readAddress(value: Uint8Array, mask: Uint8Array): { ip: string; port: number } | null {
+export function readAddress(value: Uint8Array, mask: Uint8Array): { ip: string; port: number } | null {
   const family = value[1];
   const bytes = family === FAMILY_IPV4 ? 4 : family === FAMILY_IPV6 ? 16 : 0;
   if (bytes === 0 || value.length !== 4 + bytes) return null;
@@ -101,7 +103,7 @@ function readAddress(value: Uint8Array, mask: Uint8Array): { ip: string; port: n
  * CRC-32 of ISO HDLC over the message up to the attribute, xor'd. The length field already counts the attribute (RFC 8489 §14.7),
  * as it stands in the message.
  */
-function fingerprint(message: Uint8Array): number {
+export function fingerprint(message: Uint8Array): number {
   let crc = 0xffff_ffff;
   for (const byte of message) {
     crc ^= byte;

@@ -1,11 +1,15 @@
 import { expect, test } from 'vitest';
 import { nextAggregate } from './aggregation.ts';
 import {
+  CHANGED_SUSPECT_AFTER_MS,
+  CHANNEL_SUSPECT_AFTER_MS,
   DEAD_AFTER_MS,
   IDLE_DEAD_AFTER_MS,
   IDLE_PING_INTERVAL_MS,
+  IDLE_SUSPECT_AFTER_MS,
   Liveness,
   PING_INTERVAL_MS,
+  SUSPECT_AFTER_MS,
 } from './liveness.ts';
 
 test('pings are due once per interval and measure the round trip', () => {
@@ -58,4 +62,58 @@ test('aggregation falls to single frames under loss and grows back without', () 
   for (let i = 0; i < 10; i++) size = nextAggregate(size, 0);
   expect(size).toBe(16_384);
   expect(nextAggregate(4_096, 1)).toBe(4_096);
+});
+
+test('a silent link is suspect before it is dead, and no more when it is heard again', () => {
+  const liveness = new Liveness(0);
+  expect(liveness.isSuspect(SUSPECT_AFTER_MS)).toBe(false);
+  expect(liveness.isSuspect(SUSPECT_AFTER_MS + 1)).toBe(true);
+  expect(SUSPECT_AFTER_MS).toBeLessThan(DEAD_AFTER_MS);
+  liveness.heard(2_000);
+  expect(liveness.isSuspect(2_001)).toBe(false);
+});
+
+test('what is heard elsewhere clears a link of suspicion, but not its channel for ever', () => {
+  const liveness = new Liveness(0);
+  expect(liveness.isSuspect(CHANNEL_SUSPECT_AFTER_MS, CHANNEL_SUSPECT_AFTER_MS - 100)).toBe(false);
+  expect(liveness.isSuspect(CHANNEL_SUSPECT_AFTER_MS + 1, CHANNEL_SUSPECT_AFTER_MS)).toBe(true);
+});
+
+test('after a change of the network a ping is due at once, and its answer is waited for only shortly', () => {
+  const liveness = new Liveness(0);
+  liveness.pingDue(0);
+  liveness.heard(500);
+  liveness.networkChanged(600);
+  const ping = liveness.pingDue(600);
+  expect(ping).toBeDefined();
+  expect(liveness.isSuspect(600 + CHANGED_SUSPECT_AFTER_MS)).toBe(false);
+  expect(liveness.isSuspect(601 + CHANGED_SUSPECT_AFTER_MS)).toBe(true);
+  liveness.heard(1_100);
+  expect(liveness.isSuspect(1_200)).toBe(false);
+});
+
+test('a far peer has three round trips for the answer', () => {
+  const liveness = new Liveness(0);
+  liveness.pong(liveness.pingDue(0) ?? 0, 300);
+  liveness.heard(300);
+  liveness.networkChanged(1_000);
+  expect(liveness.isSuspect(1_900)).toBe(false);
+  expect(liveness.isSuspect(1_901)).toBe(true);
+});
+
+test('an idle link is suspect after two of its pings had no answer', () => {
+  const liveness = new Liveness(0);
+  liveness.setIdle(true, 0);
+  expect(liveness.isSuspect(IDLE_SUSPECT_AFTER_MS)).toBe(false);
+  expect(liveness.isSuspect(IDLE_SUSPECT_AFTER_MS + 1)).toBe(true);
+  expect(IDLE_SUSPECT_AFTER_MS).toBeLessThan(IDLE_DEAD_AFTER_MS);
+});
+
+test('silence while this process stood still does not make a link suspect', () => {
+  const liveness = new Liveness(0);
+  liveness.setIdle(false, 250);
+  liveness.heard(300);
+  liveness.setIdle(false, 3_000);
+  expect(liveness.isSuspect(3_000)).toBe(false);
+  expect(liveness.isSuspect(3_001 + SUSPECT_AFTER_MS)).toBe(true);
 });

@@ -17,6 +17,24 @@ export const DEAD_AFTER_MS = 5_000;
 export const IDLE_PING_INTERVAL_MS = 5_000;
 export const IDLE_DEAD_AFTER_MS = 16_000;
 
+/**
+ * Silence after which another path is prepared, while this one may still come back: half a second more than the pings of a living
+ * peer are apart. What is prepared in vain costs some kilobytes.
+ */
+export const SUSPECT_AFTER_MS = 1_500;
+export const IDLE_SUSPECT_AFTER_MS = 7_500;
+
+/** The same after this machine's network changed, which is a reason by itself: time for an answer to the ping that is sent then. */
+export const CHANGED_SUSPECT_AFTER_MS = 400;
+/** So many round trips as well; the first packet by a new way is often a little slower. */
+const CHANGED_SUSPECT_ROUND_TRIPS = 3;
+
+/** A look at the clock that comes so much later than the one before: our own process stood still, and what came waits to be read. */
+const STALL_MS = 750;
+
+/** A channel that is silent for this long is not given up while something else is heard, but is better made anew in time. */
+export const CHANNEL_SUSPECT_AFTER_MS = 8_000;
+
 /** Pings whose answer is awaited; an older one is forgotten. */
 const MAX_OUTSTANDING = 8;
 
@@ -28,12 +46,18 @@ export class Liveness {
   /** The silence of before does not count against a link that begins to be used. */
   #busySince: number;
   #nextId = 1;
+  #lookedAt: number;
+  /** When this process last went on after it had stood still; silence of before is not the peer's. */
+  #wentOnAt = Number.NEGATIVE_INFINITY;
+  /** When this machine's network last changed. */
+  #changedAt = Number.NEGATIVE_INFINITY;
   readonly #outstanding = new Map<number, number>();
   #rtt: number | null = null;
 
   constructor(now: number) {
     this.#lastHeard = now;
     this.#busySince = now;
+    this.#lookedAt = now;
   }
 
   /** Anything authenticated arrived from the peer. */
@@ -41,10 +65,18 @@ export class Liveness {
     this.#lastHeard = now;
   }
 
-  /** Whether the link carries data; as often as it is known. */
+  /** Whether the link carries data; a few times per second. */
   setIdle(isIdle: boolean, now: number): void {
+    if (now - this.#lookedAt > STALL_MS) this.#wentOnAt = now;
+    this.#lookedAt = now;
     if (this.#isIdle && !isIdle) this.#busySince = now;
     this.#isIdle = isIdle;
+  }
+
+  /** This machine's network changed: the next ping is due now. */
+  networkChanged(now: number): void {
+    this.#changedAt = now;
+    this.#lastPing = Number.NEGATIVE_INFINITY;
   }
 
   /** Id of the ping to send now, or undefined when none is due. */
@@ -71,6 +103,24 @@ export class Liveness {
   isDead(now: number): boolean {
     if (this.#isIdle) return this.silence(now) > IDLE_DEAD_AFTER_MS;
     return now - Math.max(this.#lastHeard, this.#busySince) > DEAD_AFTER_MS;
+  }
+
+  /**
+   * Whether the link is so silent that it may be dead.
+   * @param elsewhere when the peer was last heard by another way than the control channel; -Infinity: never
+   */
+  isSuspect(now: number, elsewhere = Number.NEGATIVE_INFINITY): boolean {
+    const channelAfter = this.#isIdle ? IDLE_DEAD_AFTER_MS : CHANNEL_SUSPECT_AFTER_MS;
+    const since = this.#isIdle ? this.#wentOnAt : Math.max(this.#busySince, this.#wentOnAt);
+    if (now - Math.max(this.#lastHeard, since) > channelAfter) return true;
+    const heard = Math.max(this.#lastHeard, elsewhere);
+    if (heard <= this.#changedAt) {
+      return (
+        now - this.#changedAt >
+        Math.max(CHANGED_SUSPECT_AFTER_MS, CHANGED_SUSPECT_ROUND_TRIPS * (this.#rtt ?? 0))
+      );
+    }
+    return now - Math.max(heard, since) > (this.#isIdle ? IDLE_SUSPECT_AFTER_MS : SUSPECT_AFTER_MS);
   }
 
   /** Milliseconds since the peer was last heard. */

@@ -239,6 +239,11 @@ export interface SelectedPair {
   remoteType: CandidateType;
 }
 
+/** Whether a TURN server of either end carries the pair. */
+export function isRelayedPair(pair: SelectedPair | null): boolean {
+  return pair?.localType === 'relay' || pair?.remoteType === 'relay';
+}
+
 function candidateType(type: string): CandidateType {
   if (type === 'host') return 'local';
   return type === 'relay' || type === 'relayed' ? 'relay' : 'stun';
@@ -255,7 +260,10 @@ function bracketed(address: string): string {
 
 function libraryIceServers(servers: readonly IceServer[]) {
   const stun = servers.filter((server) => server.type === 'stun').slice(0, 1);
-  const turn = servers.filter((server) => server.type === 'turn').slice(0, MAX_TURN_SERVERS);
+  // A server by TCP or TLS is reached by the relay on loopback that stands for it in the list.
+  const turn = servers
+    .filter(({ type, transport }) => type === 'turn' && (transport === undefined || transport === 'udp'))
+    .slice(0, MAX_TURN_SERVERS);
   return [
     ...stun.map((server) => `stun:${bracketed(server.host)}:${server.port}`),
     ...turn.map((server) => ({

@@ -5,16 +5,21 @@ import {
   type DatagramHeader,
   type DirectCandidate,
   type DirectControl,
+  MAX_DIRECT_CANDIDATES,
   MIN_PROBE_BYTES,
   type Uid,
 } from '@kith/protocol';
-import type { Address, DirectPort } from './direct-port.ts';
+import type { Address, Endpoint } from './direct-port.ts';
+import { endpointText } from './endpoint.ts';
 import { EventLog, type PathEvent } from './event-log.ts';
 import { KeyAgreement, type KeyEpoch } from './key-agreement.ts';
 import { wipeData } from './key-schedule.ts';
 import { PathFinder, type SelectedPath } from './path-finder.ts';
 import { addressText, type PathSetOptions } from './path-set.ts';
 import { ProbeOpener, ProbeSealer } from './probe-box.ts';
+import { RelayNeed } from './relay-need.ts';
+import type { RelayedPort } from './relayed-port.ts';
+import type { Relay } from './relays.ts';
 
 /** Replies per second to one peer's probes. A search for sizes sends eleven at once, a burst over 48 paths some 250 in a second. */
 const MAX_REPLIES_PER_SECOND = 300;
@@ -32,12 +37,18 @@ export interface DirectCarrierOptions extends PathSetOptions {
   /** The security terms that DTLS has proved say plain. */
   plain: boolean;
   aes: boolean;
-  port: DirectPort;
+  port: RelayedPort;
   log: Logger;
   /** ms, monotonic */
   clock: () => number;
   /** 0 ≤ x < 1 */
   random: () => number;
+  /** Where the story of the path is told; its own log if left out. */
+  events?: EventLog | undefined;
+  /** The peer knows candidates of kind `relay`. */
+  peerKnowsRelays: boolean;
+  /** The round trip of the data channel, ms, where no relay carries it; null: a relay does, or it is not known. */
+  channelRtt: () => number | null;
 }
 
 export interface DirectCarrierActions {
@@ -45,6 +56,8 @@ export interface DirectCarrierActions {
   send(message: DirectControl): void;
   reserveIndex(): number;
   releaseIndex(index: number): void;
+  /** Whether this link wants our TURN servers' help. */
+  wantRelay(wants: boolean): void;
   closed(): void;
 }
 
@@ -68,7 +81,14 @@ export class DirectCarrier {
   readonly #timers = new Timers();
   readonly #keys: KeyAgreement;
   readonly #finder: PathFinder;
-  readonly #events = new EventLog();
+  readonly #events: EventLog;
+  readonly #need: RelayNeed;
+  #wantsRelay = false;
+  /** Our addresses without relays. */
+  #own: readonly DirectCandidate[] = [];
+  /** The relays that there are, and those of them that this link uses. */
+  #offered: readonly Relay[] = [];
+  #relays: readonly Relay[] = [];
   readonly #openers = new Map<number, ProbeOpener>();
   #sealer: ProbeSealer | undefined;
   /** The peer's candidates; probing begins when there is a key to probe with. */
@@ -79,7 +99,7 @@ export class DirectCarrier {
   #lastReceivedMs: number;
   /** Data datagrams of both directions at the last poll. */
   #datagrams = 0;
-  #seenAs = '';
+  #seenAs: (Endpoint & { at: number }) | undefined;
   #repliesSince = 0;
   #replies = 0;
   #isClosed = false;
@@ -93,9 +113,17 @@ export class DirectCarrier {
   constructor(options: DirectCarrierOptions, actions: DirectCarrierActions) {
     this.#options = options;
     this.#actions = actions;
+    this.#events = options.events ?? new EventLog();
     const { random } = options;
+    // One allocation joins the two: the smaller UID asks first.
+    this.#need = new RelayNeed({ isFirst: options.me < options.peer }, options.clock());
     this.#finder = new PathFinder(
-      { ladder: (family) => options.ladder(family), isForbidden: (ip) => options.isForbidden(ip), random },
+      {
+        ladder: (family, isRelayed) => options.ladder(family, isRelayed),
+        isForbidden: (ip) => options.isForbidden(ip),
+        random,
+        isRelayWorth: (rttMs) => isRelayWorth(rttMs, options.channelRtt()),
+      },
       {
         probe: (to, id, bytes) => this.#probe(to, id, bytes),
         select: (path, why) => this.#select(path, why),
@@ -127,7 +155,64 @@ export class DirectCarrier {
 
   /** Our addresses, whenever they change. */
   tellCandidates(candidates: readonly DirectCandidate[]): void {
-    this.#actions.send({ t: 'direct_candidates', list: [...candidates] });
+    this.#own = candidates;
+    const relays = this.#options.peerKnowsRelays ? this.#relays : [];
+    // First, because there are few of them and they must not be cut off.
+    const list = [
+      ...relays.map(({ relayed }): DirectCandidate => ({ ...relayed, kind: 'relay' })),
+      ...candidates,
+    ];
+    this.#actions.send({ t: 'direct_candidates', list: list.slice(0, MAX_DIRECT_CANDIDATES) });
+  }
+
+  /** The addresses that our TURN servers gave us, whenever they change. */
+  setRelays(relays: readonly Relay[]): void {
+    this.#offered = relays;
+    this.#useRelays();
+    this.#arm();
+  }
+
+  /** Our TURN server passes datagrams to this address on from now on. */
+  relayReady(address: Address): void {
+    this.#finder.relayReady(address, this.#options.clock());
+    this.#arm();
+  }
+
+  /** A TURN server of ours gives no address. */
+  relayFailed(server: Endpoint, why: string): void {
+    if (this.#wantsRelay) this.#note(`the TURN server ${endpointText(server)} gives no address: ${why}`);
+  }
+
+  #note(what: string): void {
+    this.#events.add(what, this.#options.clock());
+  }
+
+  #useRelays(): void {
+    const relays = this.#wantsRelay ? this.#offered : [];
+    if (relaysText(relays) === relaysText(this.#relays)) return;
+    this.#relays = relays;
+    for (const { server, relayed } of relays) {
+      this.#note(`the TURN server ${endpointText(server)} gives us ${endpointText(relayed)}`);
+    }
+    this.#finder.setRelays(
+      relays.map(({ server }) => server),
+      this.#options.clock(),
+    );
+    this.tellCandidates(this.#own);
+  }
+
+  /** Sees whether a relay is wanted. Returns when to look again. */
+  #lookForNeed(now: number): number {
+    const wants = this.#need.update(this.#path?.isRelayed === false, now);
+    if (wants !== this.#wantsRelay) {
+      this.#wantsRelay = wants;
+      this.#note(
+        wants ? 'no direct path answers: our TURN servers are asked' : 'the relay is needed no more',
+      );
+      this.#actions.wantRelay(wants);
+      this.#useRelays();
+    }
+    return this.#need.dueAt;
   }
 
   /** The interfaces of this machine changed. */
@@ -189,6 +274,11 @@ export class DirectCarrier {
     this.#arm();
   }
 
+  /** Where the peer saw our last probe come from that it answered, and when it said so. */
+  get seenAs(): (Endpoint & { at: number }) | undefined {
+    return this.#seenAs;
+  }
+
   /** When anything authentic was last heard of the peer; -Infinity: never. */
   get heardAt(): number {
     return this.#finder.heardAt;
@@ -248,8 +338,9 @@ export class DirectCarrier {
     port.setSender(link, index, keys.data);
     const how = keys.data.mode === 'plain' ? 'plain' : keys.data.cipher;
     wipeData(keys.data);
-    this.#events.add(`sends with the keys of epoch ${epoch}, ${how}`, clock());
+    // Later epochs come every two minutes and would fill the story.
     if (!isFirst) return;
+    this.#note(`sends with the keys of epoch ${epoch}, ${how}`);
     this.#finder.setCandidates(this.#candidates, clock());
     // Addresses that the peer's probes showed before could not be probed without a key.
     this.#finder.networkChanged(clock());
@@ -264,12 +355,14 @@ export class DirectCarrier {
 
   #select(path: SelectedPath | null, why: string): void {
     const before = this.#path;
-    const words = path === null ? 'channel' : `direct ${addressText(path)}, ${path.datagramBytes} bytes`;
+    const words = path === null ? 'channel' : `${pathText(path)}, ${path.datagramBytes} bytes`;
     const isMove = path === null || before === null || addressText(path) !== addressText(before);
     this.#path = path;
     this.#options.port.setPath(this.#options.link, path);
     this.#events.add(`${words}: ${why}`, this.#options.clock());
     if (!isMove) return;
+    // Perhaps a server has forgotten us; the peer, which sends to it, cannot tell.
+    if (before?.isRelayed === true && path === null) this.#options.port.checkRelays();
     this.#counters.path_changes++;
     this.#options.log.info({ peer: this.#options.peer, why }, `path: ${words}`);
   }
@@ -292,14 +385,14 @@ export class DirectCarrier {
 
   #sendSealed(type: number, id: number, bytes: number, to: Address, size: number): void {
     const datagram = this.#sealer?.seal(type, { id, bytes, ip: to.ip, port: to.port }, size);
-    if (datagram !== undefined) this.#options.port.sendControl(to.ip, to.port, datagram);
+    if (datagram !== undefined) this.#options.port.sendControl(to, datagram);
   }
 
-  #noteSeenAs(address: Address, now: number): void {
-    const text = addressText(address);
-    if (text === this.#seenAs) return;
-    this.#seenAs = text;
-    this.#events.add(`the peer sees us as ${text}`, now);
+  #noteSeenAs(address: Endpoint, now: number): void {
+    const before = this.#seenAs;
+    this.#seenAs = { ...address, at: now };
+    const text = endpointText(address);
+    if (before === undefined || endpointText(before) !== text) this.#note(`the peer sees us as ${text}`);
   }
 
   /** Lets both machines do what is due, and sets the timer for what comes next. */
@@ -309,8 +402,27 @@ export class DirectCarrier {
     const now = clock();
     const { rxDatagrams, sentSinceRekey } = port.linkStats(link);
     this.#keys.tick(now, rxDatagrams - this.#receivedBefore, sentSinceRekey);
-    const due = Math.min(this.#finder.tick(now), this.#keys.dueAt);
+    const due = Math.min(this.#lookForNeed(now), this.#finder.tick(now), this.#keys.dueAt);
     if (due === Number.POSITIVE_INFINITY) return;
     this.#timers.after('due', Math.max(due - now, LEAST_WAIT_MS), () => this.#arm());
   }
+}
+
+/**
+ * A relayed path may take longer than the data channel over a direct pair of ICE's, which moves a quarter of the data at best: for
+ * half as much again, and 20 ms, it is worth it.
+ */
+function isRelayWorth(rttMs: number, channelRtt: number | null): boolean {
+  return channelRtt === null || rttMs <= channelRtt * 1.5 + 20;
+}
+
+function relaysText(relays: readonly Relay[]): string {
+  return relays.map(({ server, relayed }) => `${endpointText(server)} ${endpointText(relayed)}`).join(' ');
+}
+
+/** e.g. `direct 192.0.2.1:5801`, `relay 203.0.113.1:61005`, or with our own TURN server `relay 203.0.113.1:3478 to 198.51.100.2:5801`. */
+export function pathText({ ip, port, via, isRelayed }: Address & { isRelayed: boolean }): string {
+  const to = endpointText({ ip, port });
+  if (via !== undefined) return `relay ${endpointText(via)} to ${to}`;
+  return `${isRelayed ? 'relay' : 'direct'} ${to}`;
 }

@@ -8,11 +8,14 @@ import {
   type DirectCandidate,
   type DirectControl,
   type IceServer,
+  isChannelData,
+  type NetworkView,
   readDatagramHeader,
   type Uid,
 } from '@kith/protocol';
 import { DirectCarrier } from './direct-carrier.ts';
-import type { Address, DirectPort } from './direct-port.ts';
+import type { Address, DirectPort, Endpoint } from './direct-port.ts';
+import type { EventLog } from './event-log.ts';
 import {
   type CandidateRules,
   carryingAddresses,
@@ -20,7 +23,10 @@ import {
   isUsableIp,
   type LocalAddress,
 } from './local-addresses.ts';
+import { ownNetwork } from './own-network.ts';
 import { addressText } from './path-set.ts';
+import { RelayedPort } from './relayed-port.ts';
+import { Relays, type TurnServer } from './relays.ts';
 import { sizeLadder } from './size-search.ts';
 import { StunClient } from './stun-client.ts';
 
@@ -30,8 +36,17 @@ const INTERFACES_MS = 2_000;
 /** First byte of a STUN message (RFC 7983 §7). */
 const STUN_LAST_FIRST_BYTE = 3;
 
-/** Names of STUN servers that are resolved for one link; each hub names one or two. */
-const MAX_STUN_SERVERS_PER_LINK = 4;
+/** Names of STUN servers, and of TURN servers, that are resolved for one link; each hub names one or two. */
+/** Stands where a link's number does for servers that no single link named; the data plane gives this number to no link. */
+const NO_LINK = 0;
+
+/** How often this machine's network is judged anew. */
+const NETWORK_MS = 1_000;
+
+/** What a peer saw longer ago than two rounds of STUN is of a mapping that may be over. */
+const SEEN_LIFE_MS = 60_000;
+
+const MAX_SERVERS_PER_LINK = 4;
 
 export interface DirectNodeOptions {
   port: DirectPort;
@@ -57,7 +72,13 @@ export interface OpenDirect {
   attempt: number;
   plain: boolean;
   iceServers: readonly IceServer[];
+  /** The peer knows candidates of kind `relay`. */
+  peerKnowsRelays: boolean;
+  /** The round trip of the link's data channel, ms; null where a relay carries it, or nothing was measured. */
+  channelRtt(): number | null;
   send(message: DirectControl): void;
+  /** Where the story of the path is told. */
+  events?: EventLog | undefined;
 }
 
 /** All addresses of a host name, as the machine's resolver gives them. */
@@ -70,12 +91,18 @@ export class DirectNode {
   readonly #options: DirectNodeOptions;
   readonly #timers = new Timers();
   readonly #stun: StunClient;
+  readonly #relays: Relays;
+  readonly #port: RelayedPort;
   readonly #carriers = new Map<number, DirectCarrier>();
   /** Link of each receiver index that we gave out. */
   readonly #indices = new Map<number, number>();
   readonly #stunServers = new Map<number, Address[]>();
+  #knownServers = '';
+  #network: { at: number; view: NetworkView } | undefined;
   #local: LocalAddress[];
   #told: string;
+  /** Where a router lets in what is for our socket, as the controller found out. */
+  #routerMapping: Address | null = null;
   readonly counters = { direct_unknown_datagrams: 0, direct_unknown_stun: 0 };
 
   constructor(options: DirectNodeOptions) {
@@ -85,6 +112,12 @@ export class DirectNode {
       send: ({ ip, port: serverPort }, request) => port.sendControl(ip, serverPort, request),
       randomBytes,
     });
+    this.#relays = new Relays(options, {
+      changed: (relays) => this.#forAll((carrier) => carrier.setRelays(relays)),
+      ready: (peer, via) => this.#forAll((carrier) => carrier.relayReady({ ...peer, via })),
+      failed: (server, why) => this.#forAll((carrier) => carrier.relayFailed(server, why)),
+    });
+    this.#port = new RelayedPort(port, this.#relays);
     this.#local = this.#readAddresses();
     this.#told = this.#candidates().map(addressText).join(' ');
     port.onControl((data, from) => this.#receive(data, from));
@@ -94,7 +127,7 @@ export class DirectNode {
 
   /** The direct carrier of a link whose hello has come. It ends with its `close`. */
   open(link: OpenDirect): DirectCarrier {
-    const { port, me, aes, log, clock, isOverlay } = this.#options;
+    const { me, aes, log, clock, isOverlay } = this.#options;
     this.#carriers.get(link.link)?.close();
     const mtus = this.#local.flatMap(({ mtu }) => (mtu === undefined ? [] : [mtu]));
     const carrier = new DirectCarrier(
@@ -105,11 +138,14 @@ export class DirectNode {
         attempt: link.attempt,
         plain: link.plain,
         aes,
-        port,
+        port: this.#port,
         log,
         clock,
         random: Math.random,
-        ladder: (family) => sizeLadder(family, mtus),
+        events: link.events,
+        peerKnowsRelays: link.peerKnowsRelays,
+        channelRtt: link.channelRtt,
+        ladder: (family, isRelayed) => sizeLadder(family, mtus, isRelayed),
         isForbidden: (ip) =>
           !isUsableIp(ip) || !this.#hasFamily(ip) || isOverlay(ip) || link.peerOverlay.includes(ip),
       },
@@ -117,23 +153,71 @@ export class DirectNode {
         send: link.send,
         reserveIndex: () => this.#reserveIndex(link.link),
         releaseIndex: (index) => this.#indices.delete(index),
+        wantRelay: (wants) => this.#relays.want(link.link, wants),
         closed: () => this.#closed(link.link, carrier),
       },
     );
     this.#carriers.set(link.link, carrier);
+    carrier.setRelays(this.#relays.all);
     carrier.start(this.#candidates());
-    this.#learnStunServers(link.link, link.iceServers);
+    this.#learnServers(link.link, link.iceServers);
     return carrier;
+  }
+
+  /** The UDP port of the one socket. */
+  get port(): number {
+    return this.#options.port.port;
+  }
+
+  /** The servers that any link may use: asked before there is one, so that the first link finds the answers. */
+  setServers(servers: readonly IceServer[]): void {
+    const text = JSON.stringify(servers.map(({ type, host, port }) => [type, host, port]));
+    if (text === this.#knownServers) return;
+    this.#knownServers = text;
+    this.#learnStunServers(NO_LINK, servers);
+  }
+
+  /** How UDP leaves this machine, judged once a second at most. */
+  network(): NetworkView {
+    const now = this.#options.clock();
+    if (this.#network !== undefined && now - this.#network.at < NETWORK_MS) return this.#network.view;
+    const peers = [...this.#carriers.values()].flatMap(({ seenAs }) =>
+      seenAs !== undefined && now - seenAs.at < SEEN_LIFE_MS ? [seenAs] : [],
+    );
+    const { family, port } = this.#options.port;
+    const servers = this.#stun.views(now);
+    const view = ownNetwork({ family, port, local: this.#local.map(({ ip }) => ip), servers, peers });
+    this.#network = { at: now, view };
+    return view;
+  }
+
+  /** Where a router lets in what is for our socket; null: nowhere. */
+  setRouterMapping(address: Address | null): void {
+    this.#routerMapping = address;
+    this.#tellIfChanged();
+  }
+
+  /** Addresses or default routes of this machine changed. */
+  networkChanged(): void {
+    if (this.#checkInterfaces()) return;
+    // The same addresses by another way: another router has another mapping for us.
+    this.#networkChanged();
   }
 
   close(): void {
     this.#timers.clearAll();
     for (const carrier of [...this.#carriers.values()]) carrier.close();
+    this.#relays.close();
+  }
+
+  #forAll(action: (carrier: DirectCarrier) => void): void {
+    for (const carrier of this.#carriers.values()) action(carrier);
   }
 
   #closed(link: number, carrier: DirectCarrier): void {
     if (this.#carriers.get(link) !== carrier) return;
     this.#carriers.delete(link);
+    this.#relays.removeLink(link);
     if (this.#stunServers.delete(link)) this.#useStunServers();
   }
 
@@ -147,12 +231,18 @@ export class DirectNode {
     }
   }
 
-  #receive(data: Uint8Array, from: Address): void {
+  #receive(data: Uint8Array, from: Endpoint): void {
     const source = { ip: canonicalIp(from.ip) ?? from.ip, port: from.port };
     if ((data[0] ?? 0xff) <= STUN_LAST_FIRST_BYTE) {
       this.#receiveStun(data, source);
-      return;
+    } else if (isChannelData(data)) {
+      this.#receiveRelayed(data, source);
+    } else {
+      this.#receiveProbe(data, source);
     }
+  }
+
+  #receiveProbe(data: Uint8Array, source: Address): void {
     const header = readDatagramHeader(data);
     const link = header === undefined ? undefined : this.#indices.get(header.index);
     const carrier = link === undefined ? undefined : this.#carriers.get(link);
@@ -167,9 +257,16 @@ export class DirectNode {
     carrier.receiveProbe(data, header, source);
   }
 
-  #receiveStun(data: Uint8Array, from: Address): void {
+  /** From a TURN server: its own messages, or what a peer sent by way of it. */
+  #receiveRelayed(data: Uint8Array, from: Endpoint): void {
+    const received = this.#relays.receive(data, from);
+    if (received === false) this.counters.direct_unknown_stun++;
+    else if (received !== undefined) this.#receiveProbe(received.data, { ...received.peer, via: from });
+  }
+
+  #receiveStun(data: Uint8Array, from: Endpoint): void {
     if (!this.#stun.receive(data, from, this.#options.clock())) {
-      this.counters.direct_unknown_stun++;
+      this.#receiveRelayed(data, from);
       return;
     }
     this.#tellIfChanged();
@@ -186,7 +283,9 @@ export class DirectNode {
   }
 
   #candidates(): DirectCandidate[] {
-    return directCandidates(this.#local, this.#stun.mapped(this.#options.clock()), this.#rules());
+    const stun = this.#stun.mapped(this.#options.clock());
+    const mapped = this.#routerMapping === null ? stun : [this.#routerMapping, ...stun];
+    return directCandidates(this.#local, mapped, this.#rules());
   }
 
   #hasFamily(ip: string): boolean {
@@ -194,15 +293,22 @@ export class DirectNode {
     return family === 'dual' || family === (ip.includes(':') ? 6 : 4);
   }
 
-  #checkInterfaces(): void {
+  /** Whether the addresses were others at the last look. */
+  #checkInterfaces(): boolean {
     const before = JSON.stringify(this.#local);
     this.#local = this.#readAddresses();
-    if (JSON.stringify(this.#local) === before) return;
+    if (JSON.stringify(this.#local) === before) return false;
     this.#options.log.info(
       { addresses: this.#local.map(({ ip }) => ip) },
       'the addresses of this machine changed',
     );
+    this.#networkChanged();
+    return true;
+  }
+
+  #networkChanged(): void {
     this.#stun.restart(this.#options.clock());
+    this.#relays.check();
     this.#tickStun();
     this.#tellIfChanged();
     for (const carrier of this.#carriers.values()) carrier.networkChanged();
@@ -216,26 +322,47 @@ export class DirectNode {
     for (const carrier of this.#carriers.values()) carrier.tellCandidates(candidates);
   }
 
-  #learnStunServers(link: number, servers: readonly IceServer[]): void {
-    const stun = servers.filter(({ type }) => type === 'stun').slice(0, MAX_STUN_SERVERS_PER_LINK);
-    const found: Address[] = [];
-    this.#stunServers.set(link, found);
-    const carrier = this.#carriers.get(link);
-    for (const { host, port } of stun) {
-      this.#options.resolve(host).then(
-        (addresses) => {
-          if (this.#carriers.get(link) !== carrier) return;
-          for (const text of addresses) {
-            const ip = canonicalIp(text);
-            if (ip !== undefined && this.#hasFamily(ip)) found.push({ ip, port });
-          }
-          this.#useStunServers();
-        },
-        (error: unknown) => {
-          this.#options.log.warn({ host }, `the STUN server cannot be found: ${describeError(error)}`);
-        },
-      );
+  #learnServers(link: number, servers: readonly IceServer[]): void {
+    this.#learnStunServers(link, servers);
+    const turn: TurnServer[] = [];
+    for (const { host, port, username, password, transport = 'udp' } of namedServers(servers, 'turn')) {
+      if (username === undefined || password === undefined || transport !== 'udp') continue;
+      this.#resolve(link, host, (ip) => {
+        turn.push({ ip, port, username, password });
+        this.#relays.setServers(link, turn);
+      });
     }
+  }
+
+  /** A TURN server answers STUN's question too (RFC 8656 §5), and what two servers see tells more than what one does. */
+  #learnStunServers(link: number, servers: readonly IceServer[]): void {
+    const stun: Address[] = [];
+    this.#stunServers.set(link, stun);
+    const asked = [...namedServers(servers, 'stun'), ...namedServers(servers, 'turn')];
+    for (const { host, port, transport = 'udp' } of asked) {
+      if (transport !== 'udp') continue;
+      this.#resolve(link, host, (ip) => {
+        stun.push({ ip, port });
+        this.#useStunServers();
+      });
+    }
+  }
+
+  /** Tells each address of a server's name that our socket can reach, unless the link has ended meanwhile. */
+  #resolve(link: number, host: string, found: (ip: string) => void): void {
+    const carrier = this.#carriers.get(link);
+    this.#options.resolve(host).then(
+      (addresses) => {
+        if (this.#carriers.get(link) !== carrier) return;
+        for (const text of addresses) {
+          const ip = canonicalIp(text);
+          if (ip !== undefined && this.#hasFamily(ip)) found(ip);
+        }
+      },
+      (error: unknown) => {
+        this.#options.log.warn({ host }, `the STUN or TURN server cannot be found: ${describeError(error)}`);
+      },
+    );
   }
 
   #useStunServers(): void {
@@ -254,4 +381,8 @@ export class DirectNode {
       this.#tickStun();
     });
   }
+}
+
+function namedServers(servers: readonly IceServer[], type: IceServer['type']): IceServer[] {
+  return servers.filter((server) => server.type === type).slice(0, MAX_SERVERS_PER_LINK);
 }

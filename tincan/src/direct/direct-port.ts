@@ -15,9 +15,14 @@ export type DirectKeys =
     };
 
 /** A UDP endpoint; `ip` in canonical text form. */
-export interface Address {
+export interface Endpoint {
   ip: string;
   port: number;
+}
+
+/** Where a datagram goes to or came from: an endpoint, reached by way of a TURN server of ours where `via` is given. */
+export interface Address extends Endpoint {
+  via?: Endpoint;
 }
 
 /** What the data plane counts of one link since it was set up. */
@@ -30,8 +35,8 @@ export interface DirectLinkStats {
   lastReceivedMs: number;
   forged: number;
   replayed: number;
-  /** Where the last authenticated data datagram came from. */
-  source: Address | null;
+  /** Where the last authenticated data datagram came from; with a channel above 0: of the TURN server at that endpoint. */
+  source: (Endpoint & { channel?: number }) | null;
   /** Datagrams sealed with the current sending key. */
   sentSinceRekey: number;
 }
@@ -43,12 +48,18 @@ export interface DirectPort {
   addReceiver(index: number, link: number, keys: DirectKeys): void;
   removeReceiver(index: number): void;
   setSender(link: number, peerIndex: number, keys: DirectKeys): void;
-  /** `datagramBytes` is the whole UDP payload. Null: the channel carries. */
-  setPath(link: number, path: (Address & { datagramBytes: number }) | null): void;
+  /**
+   * `datagramBytes` is the whole UDP payload. With a channel above 0 the endpoint is a TURN server's, which passes on what comes in
+   * it. Null: the data channel carries.
+   */
+  setPath(link: number, path: (Endpoint & { datagramBytes: number; channel?: number }) | null): void;
+  /** ChannelData is taken from this TURN server. */
+  addRelay(server: Endpoint): void;
+  removeRelay(server: Endpoint): void;
   removeLink(link: number): void;
   /** From the main thread: probes and STUN. False when it did not leave. */
   sendControl(ip: string, port: number, data: Uint8Array): boolean;
-  onControl(handler: (data: Uint8Array, from: Address) => void): void;
+  onControl(handler: (data: Uint8Array, from: Endpoint) => void): void;
   linkStats(link: number): DirectLinkStats;
   onPathError(handler: (link: number, errnoName: string) => void): void;
 }

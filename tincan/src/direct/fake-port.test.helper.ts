@@ -1,4 +1,4 @@
-import type { Address, DirectKeys, DirectLinkStats, DirectPort } from './direct-port.ts';
+import type { Endpoint as Address, DirectKeys, DirectLinkStats, DirectPort } from './direct-port.ts';
 
 /** A wire between fake ports: which datagrams pass, and how long they take. */
 export interface FakeWire {
@@ -33,6 +33,8 @@ export class FakePort implements DirectPort {
   /** Data datagrams that came and could. */
   opened = 0;
   sentControl: Uint8Array[] = [];
+  /** TURN servers from which ChannelData would be taken. */
+  readonly relays = new Set<string>();
   /** The last key material given, to see whether it is wiped. */
   lastKeys: DirectKeys | undefined;
   #control: (data: Uint8Array, from: Address) => void = () => {};
@@ -67,6 +69,14 @@ export class FakePort implements DirectPort {
 
   setPath(link: number, path: (Address & { datagramBytes: number }) | null): void {
     this.#link(link).path = path;
+  }
+
+  addRelay(server: Address): void {
+    this.relays.add(`${server.ip}:${server.port}`);
+  }
+
+  removeRelay(server: Address): void {
+    this.relays.delete(`${server.ip}:${server.port}`);
   }
 
   removeLink(link: number): void {

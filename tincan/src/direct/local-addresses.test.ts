@@ -7,7 +7,6 @@ import {
   isUsableIp,
   readLocalAddresses,
 } from './local-addresses.ts';
-import { isInOverlay } from './open-direct-node.ts';
 
 const rules: CandidateRules = {
   ownInterface: 'kith0',
@@ -59,12 +58,4 @@ test.each(['0.0.0.0', '127.9.9.9', '224.0.0.1', '255.255.255.255', '::', '::1', 
 
 test("this machine's own addresses can be read", () => {
   for (const { ip } of readLocalAddresses()) expect(canonicalIp(ip)).toBe(ip);
-});
-
-test("an address within the network's own range is known as such", () => {
-  const overlay = { ip4: '172.31.5.1', prefixLength: 16 };
-  expect(isInOverlay('172.31.200.9', overlay)).toBe(true);
-  expect(isInOverlay('172.30.0.1', overlay)).toBe(false);
-  expect(isInOverlay('2001:db8::1', overlay)).toBe(false);
-  expect(isInOverlay('10.0.0.1', { ip4: null, prefixLength: 24 })).toBe(false);
 });

@@ -1,16 +1,11 @@
-import { BlockList } from 'node:net';
 import { type Logger, monotonicMs } from '@kith/base';
 import { Aead } from '@kith/posix';
 import type { Uid } from '@kith/protocol';
+import { isInOverlay, type OverlayAddresses } from '../overlay-range.ts';
+import { isForeignTunnel } from '../tunnel-interfaces.ts';
 import { DirectNode, resolveHost } from './direct-node.ts';
 import type { DirectPort } from './direct-port.ts';
 import { readLocalAddresses } from './local-addresses.ts';
-
-/** This node's overlay address as it is now. */
-export interface Overlay {
-  ip4: string | null;
-  prefixLength: number;
-}
 
 export interface OpenDirectNode {
   /** Undefined when the TAP device was opened without a direct carrier. */
@@ -19,7 +14,7 @@ export interface OpenDirectNode {
   ownInterface: string;
   /** Interfaces that the controller excluded from carrying links. */
   isIgnored(name: string): boolean;
-  overlay(): Overlay;
+  overlay(): OverlayAddresses;
   log: Logger;
 }
 
@@ -41,15 +36,8 @@ export function openDirectNode(options: OpenDirectNode): DirectNode | undefined 
     aes: ciphers.aes && (Aead.hasAesHardware() || !ciphers.chacha),
     log,
     clock: monotonicMs,
-    readAddresses: () => readLocalAddresses().filter(({ interface: name }) => !isIgnored(name)),
+    readAddresses: () =>
+      readLocalAddresses().filter(({ interface: name }) => !isIgnored(name) && !isForeignTunnel(name)),
     resolve: resolveHost,
   });
-}
-
-/** Whether an address is within the network's own range: a link must not run through the network that it makes. */
-export function isInOverlay(ip: string, { ip4, prefixLength }: Overlay): boolean {
-  if (ip4 === null || ip.includes(':')) return false;
-  const range = new BlockList();
-  range.addSubnet(ip4, prefixLength);
-  return range.check(ip);
 }

@@ -42,7 +42,12 @@ class End {
     this.network = network;
     this.which = which;
     this.finder = new PathFinder(
-      { ladder: (family) => sizeLadder(family, []), isForbidden: (ip) => ip.startsWith('172.31.'), random },
+      {
+        ladder: (family, isRelayed) => sizeLadder(family, [], isRelayed),
+        isForbidden: (ip) => ip.startsWith('172.31.'),
+        random,
+        isRelayWorth: () => true,
+      },
       {
         probe: (to, id, bytes) => {
           this.probes++;
@@ -206,7 +211,12 @@ test('a peer that moves while the link is idle is followed as fast', () => {
 test('a reply from another address than the probe went to proves no path', () => {
   const sent: { ip: string; id: number }[] = [];
   const finder = new PathFinder(
-    { ladder: (family) => sizeLadder(family, []), isForbidden: () => false, random: () => 0.5 },
+    {
+      ladder: (family) => sizeLadder(family, []),
+      isForbidden: () => false,
+      random: () => 0.5,
+      isRelayWorth: () => true,
+    },
     { probe: (to, id) => sent.push({ ip: to.ip, id }), select: () => expect.unreachable() },
   );
   finder.setCandidates([{ ip: '192.0.2.1', port: 1, kind: 'host' }], 0);
@@ -260,6 +270,7 @@ test('a forbidden address is never probed, and neither candidates nor sources gr
       ladder: (family) => sizeLadder(family, []),
       isForbidden: (ip) => ip === '172.31.0.2',
       random: () => 0.5,
+      isRelayWorth: () => true,
     },
     { probe: (to) => tried.add(`${to.ip}:${to.port}`), select: () => {} },
   );
@@ -267,7 +278,7 @@ test('a forbidden address is never probed, and neither candidates nor sources gr
   for (let port = 1; port <= 1_000; port++) finder.heardFrom({ ip: '192.0.2.1', port }, network.now + port);
   finder.tick(network.now + 2_000);
   expect(tried.has('172.31.0.2:1')).toBe(false);
-  expect(tried.size).toBe(48);
+  expect(tried.size).toBe(64);
   expect(a.selected).toBeNull();
 });
 
@@ -403,3 +414,81 @@ test('whatever networks do, no end stays on a path that is dead or too narrow fo
     { numRuns: 150 },
   );
 }, 120_000);
+
+/** A network that is a relay: slower, and told as such. */
+const relay = (changes = {}) => net('relay', '198.51.100.', 5, changes);
+const RELAY = { relay: 'relay' as const };
+
+test('a direct path is taken before any relayed one, however much longer it is, and after it as soon as it answers', () => {
+  const { network, a, b } = twoEnds([relay(), wan4({ delay: 80, open: [false, false] })]);
+  for (const end of [a, b]) end.learn(RELAY);
+  network.run(3_000);
+  expect(a.net?.name).toBe('relay');
+  // A TURN server's header has to fit beside the datagram.
+  expect(a.selected).toMatchObject({ isRelayed: true, datagramBytes: 1468 });
+  network.nets[1]?.open.fill(true);
+  network.run(15_000);
+  for (const end of [a, b]) expect(end.net?.name, end.log.join('\n')).toBe('wan4');
+  network.nets[1]?.open.fill(false);
+  network.run(18_000);
+  expect(a.net?.name, a.log.join('\n')).toBe('relay');
+});
+
+test('a relayed path that is much slower than the channel is not taken, a direct one is', () => {
+  const sent: { port: number; id: number }[] = [];
+  const selected: (number | undefined)[] = [];
+  const finder = new PathFinder(
+    {
+      ladder: (family) => sizeLadder(family, []),
+      isForbidden: () => false,
+      random: () => 0.5,
+      isRelayWorth: (rtt) => rtt < 50,
+    },
+    { probe: ({ port }, id) => sent.push({ port, id }), select: (path) => selected.push(path?.port) },
+  );
+  const answer = (port: number, from: number, until: number): void => {
+    for (let now = from; now < until; now += 50) {
+      finder.tick(now);
+      for (const probe of sent.splice(0)) {
+        if (probe.port === port) finder.answered({ ip: '192.0.2.1', port }, probe.id, now + 60);
+      }
+    }
+  };
+  finder.setCandidates([{ ip: '192.0.2.1', port: 1, kind: 'relay' }], 0);
+  answer(1, 0, 3_000);
+  expect(finder.active).toBeNull();
+  finder.setCandidates([{ ip: '192.0.2.1', port: 2, kind: 'mapped' }], 3_000);
+  answer(2, 3_000, 6_000);
+  expect(finder.active).toMatchObject({ port: 2, isRelayed: false });
+});
+
+test('what a relay may reach of the peer is tried by way of it as well, and no more when the relay is gone', () => {
+  const tried = new Set<string>();
+  const finder = new PathFinder(
+    {
+      ladder: (family) => sizeLadder(family, []),
+      isForbidden: () => false,
+      random: () => 0.5,
+      isRelayWorth: () => true,
+    },
+    {
+      probe: ({ port, via }) => tried.add(`${port} ${via?.ip ?? ''}`),
+      select: () => expect.unreachable(),
+    },
+  );
+  finder.setCandidates(
+    [
+      { ip: '192.0.2.1', port: 1, kind: 'host' },
+      { ip: '198.51.100.1', port: 2, kind: 'mapped' },
+      { ip: '2001:db8::1', port: 3, kind: 'host' },
+    ],
+    0,
+  );
+  finder.setRelays([{ ip: '203.0.113.1', port: 3478 }], 0);
+  for (let now = 0; now < 3_000; now += 50) finder.tick(now);
+  expect([...tried].sort()).toEqual(['1 ', '2 ', '2 203.0.113.1', '3 ']);
+  finder.setRelays([], 3_000);
+  tried.clear();
+  for (let now = 3_000; now < 20_000; now += 50) finder.tick(now);
+  expect([...tried].sort()).toEqual(['1 ', '2 ', '3 ']);
+});

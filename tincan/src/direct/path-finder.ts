@@ -1,5 +1,5 @@
 import { type DirectCandidate, MIN_PROBE_BYTES } from '@kith/protocol';
-import type { Address } from './direct-port.ts';
+import type { Address, Endpoint } from './direct-port.ts';
 import { type Flight, Flights, type Purpose } from './flights.ts';
 import type { Path } from './path.ts';
 import { PathSet, type PathSetOptions } from './path-set.ts';
@@ -64,8 +64,10 @@ const STALL_MS = 400;
 const NO_ROUTE = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL']);
 
 export interface SelectedPath extends Address {
-  /** Largest UDP payload that the path is known to carry. */
+  /** Largest datagram of ours that the path is known to carry. */
   datagramBytes: number;
+  /** A TURN server, ours (`via`) or the peer's, is between. */
+  isRelayed: boolean;
 }
 
 export interface PathFinderActions {
@@ -78,6 +80,8 @@ export interface PathFinderActions {
 export interface PathFinderOptions extends PathSetOptions {
   /** 0 ≤ x < 1 */
   random(): number;
+  /** Whether a relayed path of this round trip, ms, is worth leaving the data channel for. */
+  isRelayWorth(rttMs: number): boolean;
 }
 
 /**
@@ -90,6 +94,8 @@ export class PathFinder {
   readonly #paths: PathSet;
   readonly #flights: Flights;
   #active: Path | undefined;
+  #candidates: readonly DirectCandidate[] = [];
+  #relays: readonly Endpoint[] = [];
   #keepaliveAt = 0;
   #lastActiveProbeAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
@@ -107,8 +113,7 @@ export class PathFinder {
   /** The path that carries data. */
   get active(): (SelectedPath & { rttMs: number | null }) | null {
     if (this.#active === undefined) return null;
-    const { address, size, srtt } = this.#active;
-    return { ...address, datagramBytes: size.confirmed, rttMs: srtt ?? null };
+    return { ...selected(this.#active), rttMs: this.#active.srtt ?? null };
   }
 
   /** When anything authentic was last heard of the peer; -Infinity: never. */
@@ -118,9 +123,28 @@ export class PathFinder {
 
   /** The peer's list of its addresses. */
   setCandidates(list: readonly DirectCandidate[], now: number): void {
-    for (const path of this.#paths.replace(list, now)) this.#forget(path);
+    this.#candidates = list;
+    this.#replacePaths(now);
     // The peer's network has changed, perhaps under the active path.
     this.#keepaliveAt = now;
+  }
+
+  /** The TURN servers by way of which the peer's addresses are tried as well. */
+  setRelays(relays: readonly Endpoint[], now: number): void {
+    this.#relays = relays;
+    this.#replacePaths(now);
+  }
+
+  /** A TURN server passes datagrams to this address on from now on: what was sent to it before is lost. */
+  relayReady(address: Address, now: number): void {
+    const path = this.#paths.get(address);
+    if (path !== undefined && path.answers === 0) path.startBurst(now);
+  }
+
+  #replacePaths(now: number): void {
+    const removed = this.#paths.replace(this.#candidates, this.#relays, now);
+    for (const path of removed) this.#forget(path);
+    if (this.#active !== undefined && removed.includes(this.#active)) this.#fail('the relay ended', now);
   }
 
   /** Our own addresses changed: every path may lead elsewhere now. */
@@ -281,11 +305,12 @@ export class PathFinder {
       this.#activate(path, 'it answers', now);
       return;
     }
-    path.betterAnswers = path.cost + BETTER_MS < active.cost * BETTER_FACTOR ? path.betterAnswers + 1 : 0;
+    path.betterAnswers = isBetter(path, active) ? path.betterAnswers + 1 : 0;
     if (path.betterAnswers >= LEAST_ANSWERS) this.#activate(path, `it is better than ${active.key}`, now);
   }
 
   #isUsable(path: Path, now: number): boolean {
+    if (path.isRelayed && path !== this.#active && !this.#options.isRelayWorth(path.srtt ?? 0)) return false;
     return path.size.confirmed > 0 && path.answers >= LEAST_ANSWERS && now - path.lastAnswerAt < FRESH_MS;
   }
 
@@ -293,7 +318,7 @@ export class PathFinder {
     let best: Path | undefined;
     for (const path of this.#paths) {
       if (!condition(path) || !this.#isUsable(path, now)) continue;
-      if (best === undefined || path.cost < best.cost) best = path;
+      if (best === undefined || isCheaper(path, best)) best = path;
     }
     return best;
   }
@@ -314,7 +339,7 @@ export class PathFinder {
   }
 
   #select(path: Path, why: string): void {
-    this.#actions.select({ ...path.address, datagramBytes: path.size.confirmed }, why);
+    this.#actions.select(selected(path), why);
   }
 
   /** The active path is of no use any more: the channel carries until something answers twice. */
@@ -363,4 +388,19 @@ export class PathFinder {
     }
     return Math.min(due, this.#lastActiveProbeAt + RETRY_MS);
   }
+}
+
+function selected({ address, size, isRelayed }: Path): SelectedPath {
+  return { ...address, datagramBytes: size.confirmed, isRelayed };
+}
+
+/** A path without a relay is taken before any with one, however near that is: it takes nobody else's line, and rarely ends by itself. */
+function isCheaper(one: Path, other: Path): boolean {
+  return one.isRelayed === other.isRelayed ? one.cost < other.cost : other.isRelayed;
+}
+
+/** Whether a path is so much better than the active one that it is worth a change. */
+function isBetter(path: Path, active: Path): boolean {
+  if (path.isRelayed !== active.isRelayed) return active.isRelayed;
+  return path.cost + BETTER_MS < active.cost * BETTER_FACTOR;
 }

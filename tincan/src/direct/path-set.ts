@@ -1,20 +1,26 @@
 import type { DirectCandidate } from '@kith/protocol';
-import type { Address } from './direct-port.ts';
+import type { Address, Endpoint } from './direct-port.ts';
+import { endpointText } from './endpoint.ts';
 import { Path, type PathKind } from './path.ts';
 import { type SizeLadder, SizeSearch } from './size-search.ts';
 
-/** The peer's 32 candidates, and addresses that only we have seen. */
-const MAX_PATHS = 48;
+/** The peer's 32 candidates, some of them by way of TURN servers as well, and addresses that only we have seen. */
+const MAX_PATHS = 64;
+
+/** The peer's addresses that are tried by way of one TURN server: each takes a permission there, of which ejabberd grants 10 by default. */
+const MAX_PATHS_PER_RELAY = 4;
 
 export interface PathSetOptions {
-  ladder(family: 4 | 6): SizeLadder;
+  /** `isRelayed`: a TURN server adds its header to each datagram on one leg. */
+  ladder(family: 4 | 6, isRelayed: boolean): SizeLadder;
   /** Addresses that must not be probed: our own overlay, and what no peer can have. */
   isForbidden(ip: string): boolean;
 }
 
-/** `ip:port`, an IPv6 address in brackets; the addresses must be canonical. */
-export function addressText({ ip, port }: Address): string {
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+/** `ip:port`, an IPv6 address in brackets, and the TURN server that leads there; the addresses must be canonical. */
+export function addressText(address: Address): string {
+  const text = endpointText(address);
+  return address.via === undefined ? text : `${text} via ${endpointText(address.via)}`;
 }
 
 /** The peer's addresses that are worth probing, bounded. Pure. */
@@ -35,34 +41,40 @@ export class PathSet implements Iterable<Path> {
   }
 
   /**
-   * The peer's own list of its addresses, which replaces the one before. What it names no more is kept while it works.
-   * Gives what was removed.
+   * The peer's own list of its addresses, and the TURN servers that we may send by; they replace those before. What the list names no
+   * more is kept while it works, but not what a server led to that is ours no more. Gives what was removed.
    */
-  replace(list: readonly DirectCandidate[], now: number): Path[] {
-    const listed = new Set(list.map(addressText));
+  replace(list: readonly DirectCandidate[], relays: readonly Endpoint[], now: number): Path[] {
+    const all: (DirectCandidate & Address)[] = [...list, ...relayedCandidates(list, relays)];
+    const listed = new Set(all.map(addressText));
+    const servers = new Set(relays.map(endpointText));
     const removed: Path[] = [];
     for (const path of this.#paths.values()) {
-      if (listed.has(path.key) || path.kind === 'reflexive') continue;
-      if (path.answers > 0) {
+      const { via } = path.address;
+      const isCut = via !== undefined && !servers.has(endpointText(via));
+      if (!isCut && (listed.has(path.key) || path.kind === 'reflexive')) continue;
+      if (!isCut && path.answers > 0) {
         path.kind = 'reflexive';
       } else {
         this.#paths.delete(path.key);
         removed.push(path);
       }
     }
-    for (const candidate of list) {
+    for (const candidate of all) {
       const path = this.get(candidate);
-      if (path !== undefined) path.kind = candidate.kind;
+      if (path !== undefined) path.learn(candidate.kind);
       else this.add(candidate, candidate.kind, now);
     }
     return removed;
   }
 
   /** A new path; undefined when the address is forbidden or there is no room. */
-  add({ ip, port }: Address, kind: PathKind, now: number): Path | undefined {
+  add({ ip, port, via }: Address, kind: PathKind, now: number): Path | undefined {
     if (this.#options.isForbidden(ip) || this.#paths.size >= MAX_PATHS) return undefined;
-    const size = new SizeSearch(this.#options.ladder(ip.includes(':') ? 6 : 4));
-    const path = new Path({ ip, port }, addressText({ ip, port }), kind, size, now);
+    const isRelayed = via !== undefined || kind === 'relay';
+    const size = new SizeSearch(this.#options.ladder(ip.includes(':') ? 6 : 4, isRelayed));
+    const address = via === undefined ? { ip, port } : { ip, port, via };
+    const path = new Path(address, addressText(address), kind, size, now);
     this.#paths.set(path.key, path);
     return path;
   }
@@ -78,4 +90,18 @@ export class PathSet implements Iterable<Path> {
     if (oldest !== undefined) this.#paths.delete(oldest.key);
     return oldest;
   }
+}
+
+/**
+ * The peer's addresses by way of our TURN servers, whose relayed addresses are of IPv4 (RFC 8656 §7.1). A server out there reaches no
+ * host behind a NAT, so that an interface's address is only of use where no STUN server saw another.
+ */
+function relayedCandidates(
+  list: readonly DirectCandidate[],
+  relays: readonly Endpoint[],
+): (DirectCandidate & { via: Endpoint })[] {
+  const four = list.filter(({ ip }) => !ip.includes(':'));
+  const hasMapped = four.some(({ kind }) => kind === 'mapped');
+  const reachable = four.filter(({ kind }) => kind !== 'host' || !hasMapped).slice(0, MAX_PATHS_PER_RELAY);
+  return relays.flatMap((via) => reachable.map((candidate) => ({ ...candidate, via })));
 }

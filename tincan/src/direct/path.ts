@@ -1,8 +1,8 @@
 import type { Address } from './direct-port.ts';
 import type { SizeSearch } from './size-search.ts';
 
-/** How we came to know an address: the peer's interface, the peer as a STUN server sees it, or seen by ourselves. */
-export type PathKind = 'host' | 'mapped' | 'reflexive';
+/** How we came to know an address: the peer's interface, the peer as a STUN server sees it, the peer's TURN server, or seen by ourselves. */
+export type PathKind = 'host' | 'mapped' | 'relay' | 'reflexive';
 
 /**
  * Offsets of the first probes of a path, ms. The first opens our NAT for the peer's; the next come when both ends' first ones have
@@ -23,6 +23,14 @@ const MOST_GRACE_MS = 1_000;
  */
 const MAPPED_COST_MS = 10;
 
+/**
+ * What a TURN server of our own costs besides: the peer's own relayed address is preferred while its round trip is similar. ejabberd
+ * takes in the ChannelData of all its clients in one process, and what comes to a relayed address in one of the allocation's own:
+ * 78 Mbit/s with losses against 1000 were measured.
+ */
+const VIA_FACTOR = 1.25;
+const VIA_COST_MS = 25;
+
 /** Round trips of which the least counts: a queue that our own data fills must not make a path look bad. */
 const RTT_SAMPLES = 8;
 
@@ -38,6 +46,8 @@ export class Path {
   readonly key: string;
   readonly size: SizeSearch;
   kind: PathKind;
+  /** A TURN server of ours or of the peer's is between. */
+  isRelayed: boolean;
   /** Smoothed round trip. */
   srtt: number | undefined;
   /** Consecutive answers of small probes; a lost one ends the row. */
@@ -60,9 +70,16 @@ export class Path {
     this.address = address;
     this.key = key;
     this.kind = kind;
+    this.isRelayed = address.via !== undefined || kind === 'relay';
     this.size = size;
     this.nextProbeAt = now;
     this.#burstAt = now;
+  }
+
+  /** The peer says what the address is. What was a TURN server's once stays one. */
+  learn(kind: PathKind): void {
+    this.kind = kind;
+    this.isRelayed ||= kind === 'relay';
   }
 
   /** Begins the dense probes anew. */
@@ -125,7 +142,9 @@ export class Path {
 
   /** What speaks against the path, ms: less is better. */
   get cost(): number {
-    return Math.min(...this.#rtts) + (this.kind === 'host' ? 0 : MAPPED_COST_MS);
+    const rtt = Math.min(...this.#rtts);
+    if (this.address.via !== undefined) return rtt * VIA_FACTOR + VIA_COST_MS;
+    return rtt + (this.kind === 'host' ? 0 : MAPPED_COST_MS);
   }
 
   /** Forgets round trips and sizes, because the way there may be another one now. */

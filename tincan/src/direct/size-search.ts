@@ -1,3 +1,5 @@
+import { CHANNEL_DATA_HEADER_BYTES } from '@kith/protocol';
+
 /**
  * Sizes of IP packets worth trying, bytes: Ethernet (1500), with PPPoE (1492), with a 6in4 or GRE header (1480), and what tunnels
  * leave of it (WireGuard 1420 and 1440, IPsec about 1400, VXLAN 1450, others) down to IPv6's minimum. RFC 8899 §5.3.2 leaves the
@@ -36,9 +38,14 @@ export interface SizeLadder {
   readonly base: number;
 }
 
-/** The sizes to try on a path of this family; `interfaceMtus` adds jumbo frames where an interface has them. */
-export function sizeLadder(family: 4 | 6, interfaceMtus: readonly number[]): SizeLadder {
-  const header = family === 4 ? IP4_UDP_HEADER_BYTES : IP6_UDP_HEADER_BYTES;
+/**
+ * The sizes to try on a path of this family; `interfaceMtus` adds jumbo frames where an interface has them. Where a TURN server is
+ * between, its header must fit as well.
+ */
+export function sizeLadder(family: 4 | 6, interfaceMtus: readonly number[], isRelayed = false): SizeLadder {
+  const header =
+    (family === 4 ? IP4_UDP_HEADER_BYTES : IP6_UDP_HEADER_BYTES) +
+    (isRelayed ? CHANNEL_DATA_HEADER_BYTES : 0);
   const jumbo = interfaceMtus.map((mtu) => Math.min(mtu, LARGEST_IP_SIZE)).filter((mtu) => mtu > 1500);
   const below = family === 4 ? [LEAST_IP4_SIZE] : [];
   const packets = [...new Set([...below, BASE_IP_SIZE, ...COMMON_IP_SIZES, ...jumbo])].sort((a, b) => a - b);

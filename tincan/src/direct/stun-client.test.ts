@@ -77,3 +77,18 @@ test('at most eight servers are asked, whatever the hub names', () => {
   stun.tick(0);
   expect(sent.length).toBe(8);
 });
+
+test('a server is overdue after a whole round without an answer, and not after its next answer or a change of network', () => {
+  const { stun, sent } = client();
+  stun.setServers([SERVER], 0);
+  expect(stun.views(0)).toEqual([{ server: SERVER, mapped: null, isOverdue: false }]);
+  run(stun, 0, 20_000);
+  expect(stun.views(20_000)).toEqual([{ server: SERVER, mapped: null, isOverdue: true }]);
+  stun.restart(20_000);
+  expect(stun.views(20_000)[0]?.isOverdue).toBe(false);
+  stun.tick(20_000);
+  stun.receive(response(sent.at(-1)?.request ?? new Uint8Array(), 4000), SERVER, 20_010);
+  expect(stun.views(20_010)).toEqual([
+    { server: SERVER, mapped: { ip: '192.0.2.1', port: 4000 }, isOverdue: false },
+  ]);
+});

@@ -22,6 +22,16 @@ interface Server {
   nextAt: number;
   mapped: Address | null;
   mappedAt: number;
+  /** A whole round was not answered, nor anything since. */
+  isSilent: boolean;
+}
+
+/** What one server makes of our socket. */
+export interface ServerView {
+  server: Address;
+  /** Where it saw the last request come from; null: it has not answered for two rounds. */
+  mapped: Address | null;
+  isOverdue: boolean;
 }
 
 export interface StunClientActions {
@@ -52,6 +62,7 @@ export class StunClient {
           nextAt: now,
           mapped: null,
           mappedAt: Number.NEGATIVE_INFINITY,
+          isSilent: false,
         },
     );
   }
@@ -65,6 +76,15 @@ export class StunClient {
     return [...all.values()];
   }
 
+  /** What each server says. */
+  views(now: number): ServerView[] {
+    return this.#servers.map(({ address, mapped, mappedAt, isSilent }) => ({
+      server: address,
+      mapped: !isSilent && now - mappedAt < MAPPED_LIFE_MS ? mapped : null,
+      isOverdue: isSilent,
+    }));
+  }
+
   /** A datagram that looks like STUN. False when it answers nothing that was asked. */
   receive(data: Uint8Array, from: Address, now: number): boolean {
     const response = decodeBindingResponse(data);
@@ -76,6 +96,7 @@ export class StunClient {
     if (server === undefined) return false;
     server.transaction = '';
     server.tries = 0;
+    server.isSilent = false;
     server.nextAt = now + REFRESH_MS;
     if (response.mapped !== null) {
       server.mapped = response.mapped;
@@ -88,6 +109,7 @@ export class StunClient {
   restart(now: number): void {
     for (const server of this.#servers) {
       server.tries = 0;
+      server.isSilent = false;
       server.nextAt = now;
     }
   }
@@ -107,6 +129,7 @@ export class StunClient {
     if (wait === undefined) {
       server.tries = 0;
       server.transaction = '';
+      server.isSilent = true;
       server.nextAt = now + REFRESH_MS;
       return;
     }

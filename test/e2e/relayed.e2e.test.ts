@@ -1,0 +1,101 @@
+import type { LinkStatus, StatusReport } from '@kith/protocol';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Ejabberd, firstReply, KithNode, Lab, measureTcp, OVERLAY_INTERFACE } from '../lab/index.ts';
+
+const ALICE = '172.31.0.1';
+const BOB = '172.31.0.2';
+
+let lab: Lab;
+let hub: Ejabberd;
+let alice: KithNode;
+let bob: KithNode;
+
+const only = (status: StatusReport): LinkStatus | undefined => status.links[0];
+const isRelayed = (status: StatusReport): boolean =>
+  only(status)?.carrier === 'direct' && only(status)?.path?.startsWith('relay ') === true;
+const isDirect = (status: StatusReport): boolean => only(status)?.path?.startsWith('direct ') === true;
+
+const both = (what: string, wished: (status: StatusReport) => boolean): Promise<unknown> =>
+  Promise.all([alice, bob].map((node) => node.waitUntil(what, wished, 30_000)));
+
+/** Drops the UDP between the two nodes; `strict` leaves them the hub's STUN and TURN port alone, and no relayed address. */
+async function part(strict: boolean): Promise<void> {
+  for (const [node, other] of [
+    [alice, bob],
+    [bob, alice],
+  ] as const) {
+    const rules = [
+      'table inet apart {',
+      '  chain output {',
+      '    type filter hook output priority 0',
+      `    ip daddr ${other.host.ip4} meta l4proto udp drop`,
+      `    ip6 daddr ${other.host.ip6} meta l4proto udp drop`,
+      ...(strict ? [`    ip daddr ${hub.host.ip4} udp dport != ${hub.ports.stun} drop`] : []),
+      '  }',
+      '}',
+    ];
+    await node.host.run('nft', ['-f', '-'], { input: `${rules.join('\n')}\n` });
+  }
+}
+
+async function join(): Promise<void> {
+  for (const { host } of [alice, bob]) await host.run('nft', ['delete', 'table', 'inet', 'apart']);
+}
+
+beforeAll(async () => {
+  lab = await Lab.create({ name: 'relayed' });
+  hub = await Ejabberd.start(lab);
+  await hub.createGroup('friends');
+  const node = async (user: string, ip4: string): Promise<KithNode> => {
+    await hub.register(user, 'secret');
+    await hub.addToGroup(user, 'friends');
+    const options = { user, password: 'secret', ip4: `${ip4}/24`, group: 'friends' };
+    return KithNode.create(lab, hub, await lab.host(user), options);
+  };
+  [alice, bob] = [await node('alice', ALICE), await node('bob', BOB)];
+});
+
+afterAll(async () => {
+  await lab?.destroy();
+});
+
+test('a pair that only a relay joins pings within seconds, then sends sealed datagrams by it, and says so', async () => {
+  await part(false);
+  await Promise.all([alice.up(), bob.up()]);
+  await firstReply(bob.host, OVERLAY_INTERFACE, ALICE, 20_000);
+  await both('relayed', isRelayed);
+  for (const node of [alice, bob]) {
+    expect(only(await node.status())).toMatchObject({ security: 'encrypted', state: 'online' });
+    expect(await node.statusText()).toContain(`relay ${hub.host.ip4}:`);
+  }
+  const { mbps } = await measureTcp(bob.host, alice.host, ALICE, 2);
+  expect(mbps).toBeGreaterThan(0);
+  const { counters } = await alice.status();
+  expect(counters).toMatchObject({ dropped_forged: 0, dropped_replayed: 0, dropped_bad_chunk: 0 });
+});
+
+test('when the network lets them, they move to the direct path by themselves without losing a packet', async () => {
+  const running = bob.host.exec('ping', ['-n', '-q', '-i', '0.05', '-c', '400', '-W', '2', ALICE], {
+    timeoutMs: 60_000,
+  });
+  await join();
+  await both('direct', isDirect);
+  expect((await running).stdout).toContain('400 packets transmitted, 400 received');
+});
+
+test('when it lets them no more, the relay carries again within seconds', async () => {
+  await part(false);
+  await both('relayed again', isRelayed);
+  await firstReply(bob.host, OVERLAY_INTERFACE, ALICE, 5_000);
+});
+
+test('ends that reach nothing but the port of the relay itself are joined from relay to relay', async () => {
+  await join();
+  await part(true);
+  await both(
+    'relayed strictly',
+    (status) => isRelayed(status) && only(status)?.path?.includes(' to ') === true,
+  );
+  const { mbps } = await measureTcp(bob.host, alice.host, ALICE, 2);
+  expect(mbps).toBeGreaterThan(0);
+});

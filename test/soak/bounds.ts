@@ -1,0 +1,35 @@
+import type { NodeStepKind } from './steps.ts';
+
+/**
+ * Milliseconds from the end of a step until every pair of the node must be online. All hold for ten nodes on two cores, where
+ * starting one node takes two seconds of one core.
+ */
+export const ONLINE_WITHIN_MS: Partial<Record<NodeStepKind, number>> = {
+  // Started, signed in and linked to nine others: 2 s alone, several at once share the cores.
+  up: 25_000,
+  // tincan starts within a second, its peers start over with the next attempt. One that had an attempt under way when tincan died
+  // gives it up after 15 s (ATTEMPT_TIMEOUT_MS of the controller).
+  'kill-tincan': 30_000,
+  // The silence of a link without data is noticed after 16 s, that of the hub after 18 s; sign-in is tried again within 8 s after an
+  // outage of 18 s, and an attempt that failed meanwhile is repeated within as much again.
+  'cable-in': 45_000,
+  // As with the cable, for what had given up under the loss.
+  'loss-end': 45_000,
+  // A roster push, presence, one attempt.
+  admit: 15_000,
+};
+
+/** A controller that was killed is signed in again: started at once, on a busy machine within seconds. */
+export const CONTROLLER_BACK_MS = 20_000;
+/**
+ * After an outage of the hub all controllers are signed in again: their tries come at most 8 s apart after one of 18 s, sign-in at a hub
+ * that just started and has ten at the door takes seconds. An attempt that was cut off may take its 15 s first.
+ */
+export const HUB_BACK_MS = 35_000;
+/** A removed member's links end with the roster push; the demand for an undisturbed pair is a second or so. */
+export const REVOKED_MS = 5_000;
+/**
+ * When one end or the hub was disturbed, the end that learns of it first says goodbye; where that is lost, 16 s of silence end the other
+ * half of the link. Four more for a busy machine.
+ */
+export const APART_MS = 20_000;

@@ -1,0 +1,6 @@
+import type { Endpoint } from './direct-port.ts';
+
+/** `ip:port`, an IPv6 address in brackets; the address must be canonical. */
+export function endpointText({ ip, port }: Endpoint): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+}

@@ -1,0 +1,43 @@
+/** How long a pair looks for a direct path before the end with the smaller UID asks its TURN servers: what works on one continent has answered. */
+const FIRST_AFTER_MS = 800;
+
+/**
+ * The other end asks a little later: one allocation joins the two, and the second gives each end the peer's relayed address to send
+ * to, which servers take in at several times the speed of ChannelData.
+ */
+const SECOND_AFTER_MS = 2_500;
+
+/** A direct path that lasted so long is believed, and the relay given back. */
+const KEEP_MS = 30_000;
+
+export interface NeedOptions {
+  /** This end asks before the other. */
+  isFirst: boolean;
+}
+
+/** Decides when a link wants an address at a TURN server. Pure; times in ms. */
+export class RelayNeed {
+  readonly #after: number;
+  #isDirect = false;
+  #since: number;
+  #wants = false;
+
+  constructor({ isFirst }: NeedOptions, now: number) {
+    this.#after = isFirst ? FIRST_AFTER_MS : SECOND_AFTER_MS;
+    this.#since = now;
+  }
+
+  /** Whether a relay is wanted now; `isDirect`: a path without any is in use. */
+  update(isDirect: boolean, now: number): boolean {
+    if (isDirect !== this.#isDirect) this.#since = now;
+    this.#isDirect = isDirect;
+    if (now >= this.dueAt) this.#wants = !isDirect;
+    return this.#wants;
+  }
+
+  /** When `update` may say something else by the clock alone. */
+  get dueAt(): number {
+    if (this.#wants !== this.#isDirect) return Number.POSITIVE_INFINITY;
+    return this.#since + (this.#wants ? KEEP_MS : this.#after);
+  }
+}

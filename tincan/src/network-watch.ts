@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs';
+import { describeError, type Logger, SystemError, Timers } from '@kith/base';
+import { NetworkMonitor } from '@kith/posix';
+import { type LocalAddress, readLocalAddresses } from './direct/local-addresses.ts';
+
+/** How often the kernel's news are read; a look that finds nothing costs less than a microsecond. */
+const LOOK_MS = 100;
+
+/** An address goes before the next one comes, and its routes come last: news are acted on when a look finds none, or after so many. */
+const MAX_RESTLESS_LOOKS = 4;
+
+/** How often addresses and routes are read where the kernel tells no news. */
+const POLL_MS = 2_000;
+
+/** Whether something changed since the last look. */
+export interface ChangeSource {
+  changed(): boolean;
+  close(): void;
+}
+
+export interface NetworkWatchOptions {
+  log: Logger;
+  /** The addresses that may carry links. */
+  readAddresses(): readonly LocalAddress[];
+  readRoutes(): readonly string[];
+  /** @throws SystemError where the machine refuses it. */
+  monitor(): ChangeSource;
+  /** Addresses or default routes are others than before. */
+  changed(): void;
+}
+
+/** Notices that this machine got another address or another default route. Needs `close`. */
+export class NetworkWatch {
+  readonly #options: NetworkWatchOptions;
+  readonly #timers = new Timers();
+  #monitor: ChangeSource | undefined;
+  #picture: string;
+  /** Looks in a row that found news. */
+  #restless = 0;
+
+  constructor(options: NetworkWatchOptions) {
+    this.#options = options;
+    try {
+      this.#monitor = options.monitor();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      options.log.warn({ err: error }, `changes of the network are noticed later: ${describeError(error)}`);
+    }
+    this.#picture = this.#read();
+    this.#timers.every('look', LOOK_MS, () => this.#look());
+    this.#timers.every('poll', POLL_MS, () => this.#compare());
+  }
+
+  close(): void {
+    this.#timers.clearAll();
+    this.#monitor?.close();
+    this.#monitor = undefined;
+  }
+
+  #look(): void {
+    try {
+      if (this.#monitor?.changed() === true) this.#restless++;
+      else if (this.#restless === 0) return;
+      else this.#restless = MAX_RESTLESS_LOOKS;
+      if (this.#restless < MAX_RESTLESS_LOOKS) return;
+      this.#restless = 0;
+      this.#compare();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#options.log.warn({ err: error }, `the kernel's news end: ${describeError(error)}`);
+      this.#monitor?.close();
+      this.#monitor = undefined;
+    }
+  }
+
+  /** Most of what the kernel tells is about something else: neighbours' routes, containers, our own TAP device. */
+  #compare(): void {
+    const before = this.#picture;
+    this.#picture = this.#read();
+    if (this.#picture !== before) this.#options.changed();
+  }
+
+  #read(): string {
+    const { readAddresses, readRoutes } = this.#options;
+    const addresses = readAddresses().map(({ interface: name, ip }) => `${name} ${ip}`);
+    return [...addresses.sort(), ...[...readRoutes()].sort()].join('\n');
+  }
+}
+
+/** Watches this machine, but for the interfaces that carry no links. */
+export function watchNetwork(options: {
+  log: Logger;
+  isIgnored(name: string): boolean;
+  changed(): void;
+}): NetworkWatch {
+  const { log, isIgnored, changed } = options;
+  return new NetworkWatch({
+    log,
+    readAddresses: () => readLocalAddresses().filter(({ interface: name }) => !isIgnored(name)),
+    readRoutes: readDefaultRoutes,
+    monitor: () => new NetworkMonitor(),
+    changed,
+  });
+}
+
+/** The default routes of the main table: interface, gateway and metric of each. A table that the kernel does not have is empty. */
+function readDefaultRoutes(): string[] {
+  return [...ip4Defaults(table('/proc/net/route')), ...ip6Defaults(table('/proc/net/ipv6_route'))];
+}
+
+/** Columns of proc(5)'s /proc/net/route: Iface Destination Gateway Flags RefCnt Use Metric Mask … */
+export function ip4Defaults(text: string): string[] {
+  return rows(text).flatMap(([name, destination, gateway, , , , metric, mask]) =>
+    destination === '00000000' && mask === '00000000' ? [`${name} ${gateway} ${metric}`] : [],
+  );
+}
+
+/** Columns of /proc/net/ipv6_route (net/ipv6/route.c): destination, its prefix length, source, its, next hop, metric, two counters, flags, name. */
+export function ip6Defaults(text: string): string[] {
+  return rows(text).flatMap(([, length, , , nextHop, metric, , , , name]) =>
+    // The kernel's own route to nowhere is by lo.
+    length === '00' && name !== undefined && name !== 'lo' ? [`${name} ${nextHop} ${metric}`] : [],
+  );
+}
+
+function rows(text: string): string[][] {
+  return text.split('\n').map((line) => line.trim().split(/\s+/));
+}
+
+function table(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

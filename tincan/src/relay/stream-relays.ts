@@ -1,0 +1,144 @@
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
+import { describeError, type Logger } from '@kith/base';
+import type { IceServer } from '@kith/protocol';
+import { firstAnswers } from './first-answers.ts';
+import { planIce } from './ice-plan.ts';
+import { isOwnUdpPort } from './own-socket.ts';
+import { RelayMemory } from './relay-memory.ts';
+import { type StreamServer, serverText } from './stream-connection.ts';
+import { StreamRelay, type StreamRelayCounters, type StreamRelayEvents } from './stream-relay.ts';
+
+/** Relays at a time, each a socket and a port; more links than that go without. */
+const MAX_RELAYS = 1_024;
+
+/** RFC 8996: no TLS below 1.2. */
+const MIN_TLS = 'TLSv1.2';
+
+/** What a TURN client is to be given: servers that it asks by UDP, one of which may be a relay of ours on loopback. */
+export interface RelayChoice {
+  servers: IceServer[];
+  relay: StreamRelay | undefined;
+}
+
+export interface StreamRelaysOptions {
+  /** PEM of an authority that may vouch for servers besides those that Node.js knows. */
+  ca: string | undefined;
+  log: Logger;
+  clock(): number;
+}
+
+function isUdp(transport: IceServer['transport']): boolean {
+  return transport === undefined || transport === 'udp';
+}
+
+/** Whether there are several servers of one kind. */
+function hasChoice(servers: readonly IceServer[]): boolean {
+  const kinds = new Map(servers.map(({ type, host, port }) => [`${type} ${host}:${port}`, type]));
+  return new Set(kinds.values()).size < kinds.size;
+}
+
+/** The TURN servers of this process that are reached by TCP or TLS: what is known of them, and the relays that lead to them. */
+export class StreamRelays {
+  readonly #options: StreamRelaysOptions;
+  readonly #memory = new RelayMemory();
+  #trusted: SecureContext | undefined;
+  #open = 0;
+  readonly counters: StreamRelayCounters & { turn_relays_refused: number } = {
+    turn_streams_opened: 0,
+    turn_streams_failed: 0,
+    turn_streams_lost: 0,
+    turn_relays_refused: 0,
+    dropped_turn_congested: 0,
+    dropped_turn_malformed: 0,
+    dropped_turn_stranger: 0,
+    dropped_turn_unconnected: 0,
+  };
+
+  constructor(options: StreamRelaysOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The STUN servers of the list and the TURN servers of it that a client is to use. The relay is the client's to close, by
+   * `release`. Never rejects: without a relay the servers that are left may do.
+   */
+  async choose(servers: readonly IceServer[], events: Partial<StreamRelayEvents> = {}): Promise<RelayChoice> {
+    const { log } = this.#options;
+    const byUdp = servers.filter(({ type, transport }) => type === 'stun' || isUdp(transport));
+    // Of several the library would take any, also one that is down. All of one kind at one address are one.
+    const ordered = hasChoice(byUdp) ? await firstAnswers(byUdp) : byUdp;
+    const stun = ordered.filter(({ type }) => type === 'stun');
+    const others = servers.filter((server) => !byUdp.includes(server));
+    const { udp, stream } = planIce([...ordered, ...others], (server) => this.#memory.rank(server));
+    const without = { servers: [...stun, ...udp], relay: undefined };
+    if (stream === undefined) return without;
+    if (this.#open >= MAX_RELAYS) {
+      this.counters.turn_relays_refused++;
+      return without;
+    }
+    this.#open++;
+    try {
+      const relay = await this.#relay(stream.servers, udp.length > 0, events);
+      const { username, password } = stream;
+      const local: IceServer = { type: 'turn', ...relay.endpoint, username, password };
+      return { servers: [...without.servers, local], relay };
+    } catch (error) {
+      this.#open--;
+      log.warn(describeError(error));
+      return without;
+    }
+  }
+
+  /** Ends a relay that `choose` gave. */
+  release(relay: StreamRelay): void {
+    this.#open--;
+    relay.close();
+  }
+
+  /** A client got a relay that it reaches by UDP. */
+  udpWorks(): void {
+    this.#memory.udpWorked(this.#options.clock());
+  }
+
+  #relay(
+    servers: readonly StreamServer[],
+    hasUdp: boolean,
+    events: Partial<StreamRelayEvents>,
+  ): Promise<StreamRelay> {
+    const { log, clock } = this.#options;
+    return StreamRelay.open(
+      {
+        servers,
+        graceMs: () => (hasUdp ? this.#memory.graceMs(clock()) : 0),
+        trusted: () => this.#context(),
+        isOurs: isOwnUdpPort,
+        clock,
+        counters: this.counters,
+      },
+      {
+        allocated: (server) => {
+          this.#memory.streamWorked(serverText(server), clock());
+          log.info({ server: serverText(server) }, 'relay: UDP does not get through, a stream does');
+          events.allocated?.(server);
+        },
+        unreachable: (reason) => {
+          log.warn(`no relay by TCP or TLS: ${reason}`);
+          events.unreachable?.(reason);
+        },
+        lost: (reason) => {
+          log.warn(`the connection to a relay broke: ${reason}`);
+          events.lost?.(reason);
+        },
+      },
+    );
+  }
+
+  #context(): SecureContext {
+    const { ca } = this.#options;
+    this.#trusted ??= createSecureContext({
+      minVersion: MIN_TLS,
+      ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
+    });
+    return this.#trusted;
+  }
+}
