@@ -265,7 +265,8 @@ function libraryIceServers(servers: readonly IceServer[]) {
     .filter(({ type, transport }) => type === 'turn' && (transport === undefined || transport === 'udp'))
     .slice(0, MAX_TURN_SERVERS);
   return [
-    ...stun.map((server) => `stun:${bracketed(server.host)}:${server.port}`),
+    // As objects: of a URL the library parses no IPv6 address.
+    ...stun.map((server) => ({ hostname: server.host, port: server.port })),
     ...turn.map((server) => ({
       hostname: server.host,
       port: server.port,
