@@ -1,4 +1,4 @@
-import { putWord16 } from './wire-bytes.ts';
+import { putWord16, word16 } from './wire-bytes.ts';
 
 /**
  * A chunk: what one datagram carries of a frame. 8 bytes of header, big-endian, then bytes whose meaning is the kind's:
@@ -41,6 +41,21 @@ export const MAX_OFFSET = 0xffff;
 export function isGroupChunk(data: Uint8Array, at: number, length: number): boolean {
   if (length <= CHUNK_HEADER_BYTES || data[at] !== CHUNK_WHOLE) return false;
   return ((data[at + CHUNK_HEADER_BYTES] ?? 0) & 1) === 1;
+}
+
+/**
+ * Whether a chunk holds a frame to one station. Counts what its bytes say, however malformed; only the first frame of a fragmented one
+ * shows where it goes to, and those are no kernel's announcements.
+ */
+export function hasUnicast(data: Uint8Array, at: number, length: number): boolean {
+  if (data[at] !== CHUNK_BUNDLE) return !isGroupChunk(data, at, length);
+  const end = at + length;
+  for (let record = at + CHUNK_HEADER_BYTES; record + BUNDLE_RECORD_BYTES < end; ) {
+    const frameAt = record + BUNDLE_RECORD_BYTES;
+    if (((data[frameAt] ?? 0) & 1) === 0) return true;
+    record = frameAt + word16(data, record + 1);
+  }
+  return false;
 }
 
 export function writeChunkHeader(

@@ -14,7 +14,7 @@ import {
 import { afterEach, expect, test } from 'vitest';
 import { TYPE_PLAIN, TYPE_SEALED } from './datagram.ts';
 import type { Outlet } from './direct-egress.ts';
-import { FORGED, REPLAYED, RX_DATAGRAMS, SENT_SINCE_REKEY } from './direct-stats.ts';
+import { FORGED, REPLAYED, RX_DATAGRAMS, RX_UNICAST, SENT_SINCE_REKEY, TX_UNICAST } from './direct-stats.ts';
 import {
   AES,
   CHACHA,
@@ -292,6 +292,27 @@ test('a path that takes no datagrams of this size is reported', () => {
   pair.send(small(1));
   expect(pair.pathErrors.length).toBe(1);
   expect(pair.egressCounters.get('dropped_direct_send')).toBe(1);
+});
+
+test('frames to everybody do not count as use of a link, alone or bundled; a frame to one station does', () => {
+  const pair = newPair().keys(AES);
+  const used = (): [number, number] => [pair.stats.get(3, TX_UNICAST), pair.stats.get(3, RX_UNICAST)];
+  const toAll = small(1);
+  toAll.fill(0xff, VIRTIO_HEADER_BYTES, VIRTIO_HEADER_BYTES + 6);
+  for (let count = 0; count < 3; count++) {
+    egressMemory.bytes.set(toAll, 0);
+    pair.egress.sendToAll(0, toAll.length);
+  }
+  pair.egress.flush();
+  pair.receive();
+  expect(pair.count).toBe(3);
+  expect(used()).toEqual([0, 0]);
+  egressMemory.bytes.set(toAll, 0);
+  pair.egress.sendToAll(0, toAll.length);
+  pair.send(small(2));
+  pair.receive();
+  expect(pair.count).toBe(5);
+  expect(used()).toEqual([1, 1]);
 });
 
 const ROUNDS = 500;

@@ -25,7 +25,14 @@ import {
 } from './datagram.ts';
 import type { KeyedCommand, PathCommand } from './direct-commands.ts';
 import { tagWords, wipeKeys } from './direct-keys.ts';
-import { DIRECT_LINKS, type DirectStats, SENT_SINCE_REKEY, TX_BYTES, TX_DATAGRAMS } from './direct-stats.ts';
+import {
+  DIRECT_LINKS,
+  type DirectStats,
+  SENT_SINCE_REKEY,
+  TX_BYTES,
+  TX_DATAGRAMS,
+  TX_UNICAST,
+} from './direct-stats.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { putWord16, putWord32 } from './wire-bytes.ts';
 
@@ -209,6 +216,7 @@ export class DirectEgress {
   send(link: number, at: number, length: number): boolean {
     const sender = this.#senders.get(link);
     if (sender === undefined || sender.datagramBytes === 0) return false;
+    this.#stats.add(sender.slot, TX_UNICAST, 1);
     this.#send(sender, at, length);
     return true;
   }

@@ -1,6 +1,6 @@
 import { Aead, type DatagramReceiver, type HotMemory, SOCKADDR_BYTES, sameSockaddr } from '@kith/posix';
 import type { RingProducer } from '@kith/ring';
-import { CHUNK_HEADER_BYTES } from './chunk.ts';
+import { CHUNK_HEADER_BYTES, hasUnicast } from './chunk.ts';
 import type { Counters, IngressCounter } from './counters.ts';
 import {
   CHANNEL_FIRST,
@@ -26,6 +26,7 @@ import {
   REPLAYED,
   RX_BYTES,
   RX_DATAGRAMS,
+  RX_UNICAST,
 } from './direct-stats.ts';
 import type { Gluer } from './gluer.ts';
 import { ReplayWindow } from './replay-window.ts';
@@ -264,13 +265,16 @@ export class DirectIngress {
     receiver.window.commit(counter);
     this.#stats.add(receiver.slot, RX_BYTES, length);
     this.#stats.add(receiver.slot, RX_DATAGRAMS, 1);
+    const chunkAt = at + DATAGRAM_HEADER_BYTES;
+    // Before the gluer writes into it.
+    if (hasUnicast(bytes, chunkAt, chunkBytes)) this.#stats.add(receiver.slot, RX_UNICAST, 1);
     if (!this.#isSourceNoted || channel !== this.#notedChannel) {
       this.#isSourceNoted = true;
       this.#notedChannel = channel;
       this.#stats.set(receiver.slot, LAST_RECEIVED_MS, nowMs);
       this.#stats.setSource(receiver.slot, this.#receiver.source(slot), channel);
     }
-    this.#gluer.accept(receiver.link, at + DATAGRAM_HEADER_BYTES, chunkBytes);
+    this.#gluer.accept(receiver.link, chunkAt, chunkBytes);
   }
 
   #receiverOf(index: number): Receiver | null {

@@ -39,9 +39,11 @@ import {
   REPLAYED,
   RX_BYTES,
   RX_DATAGRAMS,
+  RX_UNICAST,
   SENT_SINCE_REKEY,
   TX_BYTES,
   TX_DATAGRAMS,
+  TX_UNICAST,
 } from './direct-stats.ts';
 import type { Downlink } from './downlink.ts';
 import { UplinkDrain } from './uplink-drain.ts';
@@ -73,6 +75,8 @@ export interface DirectLinkStats {
   readonly source: (DirectAddress & { readonly channel?: number }) | null;
   /** Datagrams sent with the current key. */
   readonly sentSinceRekey: number;
+  /** Grows with every frame to one station, in either direction. */
+  readonly used: number;
 }
 
 /** A datagram that is not data: a probe or STUN, whoever sent it. The bytes are valid only during the call. */
@@ -89,6 +93,7 @@ const NOTHING: DirectLinkStats = {
   replayed: 0,
   source: null,
   sentSinceRekey: 0,
+  used: 0,
 };
 
 /** Longest datagram that sendControl takes: a probe of a jumbo frame's size. */
@@ -252,6 +257,7 @@ export class DirectPort {
       replayed: stats.get(slot, REPLAYED),
       source: source === undefined ? null : { ...decodeSockaddr(source.sockaddr), channel: source.channel },
       sentSinceRekey: stats.get(slot, SENT_SINCE_REKEY),
+      used: stats.get(slot, TX_UNICAST) + stats.get(slot, RX_UNICAST),
     };
   }
 

@@ -15,12 +15,16 @@ const BYTES_PER_DOUBLE = 8;
 export const TX_BYTES = 0;
 export const TX_DATAGRAMS = 1;
 export const SENT_SINCE_REKEY = 2;
+/** Frames to one station; what goes to everybody tells nothing of a link's use. */
+export const TX_UNICAST = 3;
 // Ingress half
 export const RX_BYTES = INGRESS_DOUBLE;
 export const RX_DATAGRAMS = INGRESS_DOUBLE + 1;
 export const LAST_RECEIVED_MS = INGRESS_DOUBLE + 2;
 export const FORGED = INGRESS_DOUBLE + 3;
 export const REPLAYED = INGRESS_DOUBLE + 4;
+/** Datagrams with a frame to one station in them. */
+export const RX_UNICAST = INGRESS_DOUBLE + 5;
 /** A 32-bit word that is odd while the source is being written, then the sockaddr. */
 const SOURCE_SEQUENCE = INGRESS_DOUBLE + 8;
 const SOURCE = INGRESS_DOUBLE + 9;

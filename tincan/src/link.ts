@@ -339,7 +339,7 @@ export class Link {
   #noteTraffic(now: number): void {
     const { rxBytes, txBytes, groupBytes } = this.#carrier;
     const direct = this.#direct?.report();
-    this.#traffic.note(rxBytes + txBytes - groupBytes + (direct?.rxBytes ?? 0) + (direct?.txBytes ?? 0), now);
+    this.#traffic.note(rxBytes + txBytes - groupBytes + (direct?.used ?? 0), now);
   }
 
   #sendHello(): void {

@@ -1,12 +1,12 @@
-/** When a link last carried a frame, as far as its byte counters tell: as exact as `note` is called often. Times in ms. */
+/** When a link last carried a frame, as far as a counter tells that grows while it is used: as exact as `note` is called often. Times in ms. */
 export class TrafficClock {
-  #bytes = 0;
+  #used = 0;
   #lastAt: number | null = null;
 
-  /** @param bytes all that the link has carried so far, both directions */
-  note(bytes: number, now: number): void {
-    if (bytes === this.#bytes) return;
-    this.#bytes = bytes;
+  /** @param used grows with what the link carries, in either direction; frames to everybody left out */
+  note(used: number, now: number): void {
+    if (used === this.#used) return;
+    this.#used = used;
     this.#lastAt = now;
   }
 

@@ -68,6 +68,8 @@ export interface DirectReport {
   plain: boolean;
   rxBytes: number;
   txBytes: number;
+  /** Grows while the link is used. */
+  used: number;
   /** monotonicMs clock; -Infinity: nothing authentic came yet. */
   heardAt: number;
   events: readonly PathEvent[];
@@ -293,6 +295,7 @@ export class DirectCarrier {
       plain: this.#keys.plain ?? false,
       rxBytes: stats.rxBytes,
       txBytes: stats.txBytes,
+      used: stats.used,
       heardAt: this.#finder.heardAt,
       events: this.#events.all(),
       counters: {

@@ -39,6 +39,8 @@ export interface DirectLinkStats {
   source: (Endpoint & { channel?: number }) | null;
   /** Datagrams sealed with the current sending key. */
   sentSinceRekey: number;
+  /** Grows with every frame to one station, in either direction; what goes to everybody tells nothing of a link's use. */
+  used: number;
 }
 
 /** What the direct carrier needs of the data plane: one UDP socket for all links, served by the two workers. */

@@ -14,7 +14,7 @@ const TURN_HOST = '203.0.113.1';
 const TURN: IceServer = { type: 'turn', host: TURN_HOST, port: 3478, username: 'user', password: 'secret' };
 const NOTHING: DirectLinkStats = {
   ...{ rxBytes: 0, txBytes: 0, rxDatagrams: 0, txDatagrams: 0, lastReceivedMs: 0 },
-  ...{ forged: 0, replayed: 0, source: null, sentSinceRekey: 0 },
+  ...{ forged: 0, replayed: 0, source: null, sentSinceRekey: 0, used: 0 },
 };
 
 beforeEach(() => {

@@ -156,6 +156,7 @@ export class FakePort implements DirectPort {
       replayed: 0,
       source: null,
       sentSinceRekey: 0,
+      used: 0,
     };
     const made: Link = { sender: undefined, path: null, stats };
     this.links.set(link, made);
