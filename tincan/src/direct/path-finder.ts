@@ -222,7 +222,8 @@ export class PathFinder {
     for (const flight of this.#flights.expire(now)) this.#lost(flight, now);
     if (this.#active !== undefined) this.#watch(this.#active, now);
     for (const path of this.#paths) this.#probePath(path, now);
-    this.#dueAt = this.#nextDue(now);
+    // What is overdue now is no sign of a stall later.
+    this.#dueAt = Math.max(now, this.#nextDue(now));
     return this.#dueAt;
   }
 
@@ -251,12 +252,13 @@ export class PathFinder {
       this.#keepaliveAt = now + (isIdle ? IDLE_KEEPALIVE_MS : KEEPALIVE_MS);
     }
     const since = path.unprovedSince;
-    if (since === undefined || now - since < path.graceMs) return;
+    // The same sum as in #nextDue: with `now - since` rounding would make the two disagree about this very moment.
+    if (since === undefined || now < since + path.graceMs) return;
     // Suspect: ask more often, and see what else there is.
     for (const other of this.#paths) {
       if (other !== path && !other.isBursting(now)) other.startBurst(now);
     }
-    if (now - this.#lastActiveProbeAt >= RETRY_MS) this.#probeActive(path, false, now);
+    if (now >= this.#lastActiveProbeAt + RETRY_MS) this.#probeActive(path, false, now);
     if (path.unprovedCount < LEAST_UNPROVED) return;
     const better = this.#best((other) => other !== path && other.provedAt > since, now);
     const silence = now - since;
