@@ -1,15 +1,13 @@
 // npm run bench: Kith beside no VPN and the VPNs that Debian has, set-up included. What is measured is told in test/bench-vpn/.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HELP, parseOptions, UsageError } from '../test/bench-vpn/options.mjs';
-import { ownerRights, ROOT, SetupError } from './project.mjs';
+import { HELP, parseOptions } from '../test/bench-vpn/options.mjs';
+import { fromCaller, keep, runLabProgram, say } from './lab-program.mjs';
+import { ROOT } from './project.mjs';
 import { runAsRoot } from './root.mjs';
-import { setUp } from './setup.mjs';
 
-const MAIN = path.join(ROOT, 'test', 'dist', 'bench-vpn', 'main.js');
 const ROOT_PART = fileURLToPath(new URL('./setup-root.mjs', import.meta.url));
 const CHART = path.join(ROOT, 'docs', 'bench.svg');
 const PROFILES = path.join(ROOT, 'test', 'dist', 'profile');
@@ -22,9 +20,6 @@ const PEERS = new Map([
   ['openvpn', ['openvpn']],
   ['n2n', ['n2n']],
 ]);
-
-/** @param {string} text */
-const say = (text) => void process.stdout.write(`${text}\n`);
 
 /** @param {string} name */
 function isInstalled(name) {
@@ -47,65 +42,27 @@ async function installPeers(systems) {
 }
 
 /**
- * Moves a file that root wrote to where it was asked for, as ours or the checkout's owner's.
- * @param {string} source
- * @param {string} target
- */
-function keep(source, target) {
-  fs.mkdirSync(path.dirname(target), { recursive: true });
-  fs.copyFileSync(source, target);
-  const { uid, gid } = ownerRights();
-  if (uid !== undefined && target.startsWith(ROOT)) fs.chownSync(target, uid, gid ?? uid);
-  say(`Written: ${target}`);
-}
-
-/** @param {string} file */
-function fromCaller(file) {
-  // npm changes into the folder of package.json; a person means where they were.
-  return path.resolve(process.env.INIT_CWD ?? '.', file);
-}
-
-/**
  * @param {string} directory
  * @param {import('../test/bench-vpn/options.mjs').BenchOptions} options
  */
 function keepResults(directory, { all, json, lossy, svg }) {
   const at = (/** @type {string} */ name) => path.join(directory, name);
-  if (json !== undefined && fs.existsSync(at('bench.json'))) keep(at('bench.json'), fromCaller(json));
+  if (json !== undefined) keep(at('bench.json'), fromCaller(json));
   // A chart of some of the systems must not take the place of the one in the README.
   const chart = svg === undefined ? all && !lossy && CHART : fromCaller(svg);
-  if (chart !== false && fs.existsSync(at('bench.svg'))) keep(at('bench.svg'), chart);
+  if (chart !== false) keep(at('bench.svg'), chart);
   for (const file of fs.readdirSync(directory).filter((name) => name.endsWith('.flame.svg'))) {
     keep(at(file), path.join(PROFILES, file));
   }
 }
 
-/** @returns {Promise<number>} exit code */
-async function main() {
-  const args = process.argv.slice(2);
-  const options = parseOptions(args);
-  if (options === 'help') {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  await setUp({ say });
-  await installPeers(options.only);
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'kith-bench-'));
-  try {
-    const what = 'network namespaces, TAP devices, a private ejabberd and the VPNs that are compared';
-    const code = await runAsRoot([process.execPath, MAIN, directory, ...args], { what, say });
+await runLabProgram({
+  name: 'bench-vpn',
+  help: HELP,
+  parse: parseOptions,
+  what: 'network namespaces, TAP devices, a private ejabberd and the VPNs that are compared',
+  prepare: ({ only }) => installPeers(only),
+  keep: (directory, options, code) => {
     if (code === 0) keepResults(directory, options);
-    return code;
-  } finally {
-    fs.rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof SetupError || error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  if (error instanceof UsageError) process.stderr.write(HELP);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+  },
+});

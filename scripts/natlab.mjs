@@ -1,60 +1,20 @@
 // npm run natlab: pairs of nodes behind every kind of NAT, set-up included. What is built and measured is told in docs/NATLAB.md.
-import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { HELP, parseOptions, UsageError } from '../test/natlab/options.mjs';
-import { ownerRights, ROOT, SetupError } from './project.mjs';
-import { runAsRoot } from './root.mjs';
-import { setUp } from './setup.mjs';
+import { HELP, parseOptions } from '../test/natlab/options.mjs';
+import { fromCaller, keep, runLabProgram } from './lab-program.mjs';
 
-const MAIN = path.join(ROOT, 'test', 'dist', 'natlab', 'main.js');
-
-/** @param {string} text */
-const say = (text) => void process.stdout.write(`${text}\n`);
-
-/**
- * Moves what root wrote to where it was asked for, as the checkout's owner's when it lands in the checkout.
- * @param {string} source
- * @param {string | undefined} asked
- */
-function keep(source, asked) {
-  if (asked === undefined || !fs.existsSync(source)) return;
-  // npm changes into the folder of package.json; a person means where they were.
-  const target = path.resolve(process.env.INIT_CWD ?? '.', asked);
-  fs.mkdirSync(path.dirname(target), { recursive: true });
-  fs.cpSync(source, target, { recursive: true });
-  const { uid, gid } = ownerRights();
-  if (uid !== undefined && target.startsWith(ROOT)) fs.chownSync(target, uid, gid ?? uid);
-  say(`Written: ${target}`);
-}
-
-/** @returns {Promise<number>} exit code */
-async function main() {
-  const args = process.argv.slice(2);
-  const options = parseOptions(args);
-  if (options === 'help') {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  await setUp({ say });
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'kith-natlab-'));
-  try {
-    const what = 'network namespaces, TAP devices and a private ejabberd';
-    const code = await runAsRoot([process.execPath, MAIN, directory, ...args], { what, say });
-    keep(path.join(directory, 'natlab.json'), options.json);
-    keep(path.join(directory, 'natlab.html'), options.html);
-    keep(path.join(directory, 'logs'), options.logs);
-    return code;
-  } finally {
-    fs.rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof SetupError || error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  if (error instanceof UsageError) process.stderr.write(HELP);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runLabProgram({
+  name: 'natlab',
+  help: HELP,
+  parse: parseOptions,
+  what: 'network namespaces, TAP devices and a private ejabberd',
+  keep: (directory, { json, html, logs }) => {
+    for (const [file, asked] of /** @type {const} */ ([
+      ['natlab.json', json],
+      ['natlab.html', html],
+      ['logs', logs],
+    ])) {
+      if (asked !== undefined) keep(path.join(directory, file), fromCaller(asked));
+    }
+  },
+});

@@ -1,5 +1,5 @@
 import { ConfigError, describeError } from '@kith/base';
-import { Ejabberd, execute, type Lab, Wire } from '../lab/index.ts';
+import { Ejabberd, execute, type Lab, type Say, Wire } from '../lab/index.ts';
 import { type Measured, measure } from './measure.ts';
 import type { BenchOptions } from './options.mjs';
 import { Results } from './results.ts';
@@ -7,8 +7,6 @@ import type { Session, Stage, System } from './system.ts';
 import { SYSTEMS } from './systems/index.ts';
 import { GROUP } from './systems/kith.ts';
 import { type Course, tcp } from './workload.ts';
-
-export type Say = (text: string) => void;
 
 /**
  * Two empty hosts on the lab's switch.

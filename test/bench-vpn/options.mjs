@@ -1,5 +1,5 @@
 // The command line of `npm run bench`. Plain JavaScript, since scripts/bench.mjs reads it before anything is built.
-import { parseArgs } from 'node:util';
+import { numberOf, readArguments, UsageError } from '../command-line/command-line.mjs';
 
 /** Every system that is compared, in the order in which they run. */
 export const SYSTEM_NAMES = /** @type {const} */ ([
@@ -47,60 +47,47 @@ export const HELP = `npm run bench [-- OPTION …]
                   would show little but the loss)
 `;
 
-/** A command line that cannot be. */
-export class UsageError extends Error {}
+const OPTIONS = /** @type {const} */ ({
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  only: { type: 'string' },
+  json: { type: 'string' },
+  svg: { type: 'string' },
+  profile: { type: 'boolean' },
+  lossy: { type: 'boolean' },
+  loss: { type: 'string' },
+  delay: { type: 'string' },
+  seed: { type: 'string' },
+  tcp: { type: 'string' },
+  help: { type: 'boolean' },
+});
 
 /**
  * @param {readonly string[]} args
  * @returns {BenchOptions | 'help'}
  */
 export function parseOptions(args) {
-  const values = readArguments(args);
+  const values = readArguments(args, OPTIONS);
   if (values.help === true) return 'help';
   const lossy = values.lossy === true;
   if (lossy && values.profile === true) throw new UsageError('--lossy and --profile are two benches');
   const only =
     values.only === undefined ? [...SYSTEM_NAMES] : [...new Set(values.only.split(',').map(systemName))];
   return {
-    rounds: number('--rounds', values.rounds ?? '3', 1, 100, true),
+    rounds: numberOf('--rounds', values.rounds ?? '3', 1, 100),
     // Loss makes short runs a game of chance.
-    seconds: number('--seconds', values.seconds ?? (lossy ? '20' : '5'), 1, 600, true),
+    seconds: numberOf('--seconds', values.seconds ?? (lossy ? '20' : '5'), 1, 600),
     only,
     all: only.length === SYSTEM_NAMES.length,
     profile: values.profile === true,
     lossy,
-    loss: number('--loss', values.loss ?? '1', 0, 100, false) / 100,
-    delayMs: number('--delay', values.delay ?? '50', 0, 10_000, false),
-    seed: number('--seed', values.seed ?? '1', 0, 2 ** 31, true),
+    loss: numberOf('--loss', values.loss ?? '1', 0, 100, false) / 100,
+    delayMs: numberOf('--delay', values.delay ?? '50', 0, 10_000, false),
+    seed: numberOf('--seed', values.seed ?? '1', 0, 2 ** 31),
     tcp: congestionControl(values.tcp ?? (lossy ? 'bbr' : 'cubic')),
     json: values.json,
     svg: values.svg,
   };
-}
-
-/** @param {readonly string[]} args */
-function readArguments(args) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        rounds: { type: 'string' },
-        seconds: { type: 'string' },
-        only: { type: 'string' },
-        json: { type: 'string' },
-        svg: { type: 'string' },
-        profile: { type: 'boolean' },
-        lossy: { type: 'boolean' },
-        loss: { type: 'string' },
-        delay: { type: 'string' },
-        seed: { type: 'string' },
-        tcp: { type: 'string' },
-        help: { type: 'boolean' },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
 }
 
 /** @param {string} name */
@@ -114,21 +101,4 @@ function systemName(text) {
   const name = SYSTEM_NAMES.find((known) => known === text.trim());
   if (name === undefined) throw new UsageError(`--only: ${text} is none of ${SYSTEM_NAMES.join(', ')}`);
   return name;
-}
-
-/**
- * @param {string} option
- * @param {string} text
- * @param {number} min
- * @param {number} max
- * @param {boolean} whole
- */
-function number(option, text, min, max, whole) {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (!(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
-    throw new UsageError(
-      `${option} ${text}: expected a ${whole ? 'whole ' : ''}number from ${min} to ${max}`,
-    );
-  }
-  return value;
 }

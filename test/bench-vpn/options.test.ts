@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { parseOptions, SYSTEM_NAMES, UsageError } from './options.mjs';
+import { UsageError } from '../command-line/command-line.mjs';
+import { parseOptions, SYSTEM_NAMES } from './options.mjs';
 
 test('without options every system takes part, three rounds of five seconds', () => {
   expect(parseOptions([])).toMatchObject({

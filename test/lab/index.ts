@@ -8,6 +8,7 @@ export { Lab, type LabOptions } from './lab.ts';
 export { firstReply, measureTcp, ping } from './measure.ts';
 export { type PingFigures, parsePing } from './ping.ts';
 export { Reaper } from './reaper.ts';
+export { runInLab, type Say } from './run-in-lab.ts';
 export { askStatus } from './status-socket.ts';
 export { Wire, type WireOptions } from './wire.ts';
 export type { Impairment } from './wire-fate.ts';

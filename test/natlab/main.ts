@@ -2,33 +2,14 @@
 // What is to be kept is written into DIRECTORY; scripts/natlab.mjs puts it where it was asked for, with its own rights.
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BugError, describeError } from '@kith/base';
-import { Lab } from '../lab/index.ts';
+import { BugError } from '@kith/base';
+import { type Lab, runInLab, type Say } from '../lab/index.ts';
 import { type CellResult, measureCell } from './cell.ts';
 import { htmlGrid, shortCell, textGrid } from './grid.ts';
 import { type NatlabOptions, parseOptions } from './options.mjs';
 import { oneAtATime, runJobs } from './schedule.ts';
 import type { End } from './why.ts';
 import { World } from './world.ts';
-
-let lab: Lab | undefined;
-let interrupted = false;
-
-/** What is said once everything is being removed would only be that everything fails. */
-const say = (text: string): void => {
-  if (!interrupted) process.stdout.write(`${text}\n`);
-};
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    if (interrupted) return;
-    say('\nInterrupted: cleaning up');
-    interrupted = true;
-    void (lab?.abandon() ?? Promise.resolve())
-      .catch((error) => process.stderr.write(`${describeError(error)}\n`))
-      .finally(() => process.exit(130));
-  });
-}
 
 async function keepLogs(directory: string, { a, b }: CellResult, ends: readonly End[]): Promise<void> {
   await mkdir(directory, { recursive: true });
@@ -38,8 +19,12 @@ async function keepLogs(directory: string, { a, b }: CellResult, ends: readonly 
   }
 }
 
-async function measureAll(directory: string, options: NatlabOptions): Promise<CellResult[]> {
-  lab = await Lab.create({ name: 'natlab' });
+async function measureAll(
+  lab: Lab,
+  directory: string,
+  options: NatlabOptions,
+  say: Say,
+): Promise<CellResult[]> {
   const world = await World.create(lab);
   const alone = oneAtATime();
   let done = 0;
@@ -72,19 +57,12 @@ async function measureAll(directory: string, options: NatlabOptions): Promise<Ce
 const [directory, ...args] = process.argv.slice(2);
 const options = parseOptions(args);
 if (directory === undefined || options === 'help') throw new BugError('NATLAB_START', 'started by hand');
-try {
+await runInLab('natlab', async (lab, say) => {
   const startedAt = performance.now();
-  const cells = await measureAll(directory, options);
+  const cells = await measureAll(lab, directory, options, say);
   say(`\n${textGrid(cells)}`);
   say(`${Math.round((performance.now() - startedAt) / 1000)} s`);
   await writeFile(join(directory, 'natlab.json'), `${JSON.stringify({ cells }, null, 2)}\n`);
   await writeFile(join(directory, 'natlab.html'), htmlGrid(cells, new Date().toISOString().slice(0, 10)));
-  if (cells.some(({ ok }) => !ok)) process.exitCode = 1;
-  await lab?.destroy();
-} catch (error) {
-  if (!interrupted) {
-    process.stderr.write(`\nFAILED: ${describeError(error)}\n`);
-    process.exitCode = 1;
-    await lab?.destroy().catch((problem) => process.stderr.write(`${describeError(problem)}\n`));
-  }
-}
+  return cells.every(({ ok }) => ok) ? 0 : 1;
+});

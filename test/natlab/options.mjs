@@ -1,5 +1,5 @@
 // The command line of `npm run natlab`. Plain JavaScript, since scripts/natlab.mjs reads it before anything is built.
-import { parseArgs } from 'node:util';
+import { numberOf, readArguments, UsageError } from '../command-line/command-line.mjs';
 import { allCells, KINDS } from './kinds.mjs';
 
 /**
@@ -24,46 +24,33 @@ export const HELP = `npm run natlab [-- OPTION …]
   --seconds N     length of each TCP run (3)
 `;
 
-/** A command line that cannot be. */
-export class UsageError extends Error {}
+const OPTIONS = /** @type {const} */ ({
+  only: { type: 'string' },
+  json: { type: 'string' },
+  html: { type: 'string' },
+  logs: { type: 'string' },
+  parallel: { type: 'string' },
+  patience: { type: 'string' },
+  seconds: { type: 'string' },
+  help: { type: 'boolean' },
+});
 
 /**
  * @param {readonly string[]} args
  * @returns {NatlabOptions | 'help'}
  */
 export function parseOptions(args) {
-  const values = readArguments(args);
+  const values = readArguments(args, OPTIONS);
   if (values.help === true) return 'help';
   return {
     cells: values.only === undefined ? allCells() : chosenCells(values.only.split(',')),
     json: values.json,
     html: values.html,
     logs: values.logs,
-    parallel: number('--parallel', values.parallel ?? '2', 16),
-    patienceS: number('--patience', values.patience ?? '25', 600),
-    seconds: number('--seconds', values.seconds ?? '3', 600),
+    parallel: numberOf('--parallel', values.parallel ?? '2', 1, 16),
+    patienceS: numberOf('--patience', values.patience ?? '25', 1, 600),
+    seconds: numberOf('--seconds', values.seconds ?? '3', 1, 600),
   };
-}
-
-/** @param {readonly string[]} args */
-function readArguments(args) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        only: { type: 'string' },
-        json: { type: 'string' },
-        html: { type: 'string' },
-        logs: { type: 'string' },
-        parallel: { type: 'string' },
-        patience: { type: 'string' },
-        seconds: { type: 'string' },
-        help: { type: 'boolean' },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
 }
 
 /** @param {readonly string[]} items */
@@ -81,16 +68,4 @@ function chosenCells(items) {
   );
   if (cells.length === 0) throw new UsageError('--only: there is no such cell');
   return cells;
-}
-
-/**
- * @param {string} option
- * @param {string} text
- * @param {number} max
- */
-function number(option, text, max) {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > max)
-    throw new UsageError(`${option} ${text}: expected a whole number from 1 to ${max}`);
-  return value;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { parseOptions, UsageError } from './options.mjs';
+import { UsageError } from '../command-line/command-line.mjs';
+import { parseOptions } from './options.mjs';
 
 function cellsOf(...args: string[]): string[] {
   const options = parseOptions(args);

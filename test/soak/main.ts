@@ -2,20 +2,14 @@
 import { randomInt } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeError } from '@kith/base';
-import { Lab } from '../lab/index.ts';
+import { runInLab } from '../lab/index.ts';
 import { parseOptions } from './options.mjs';
 import { soak } from './soak.ts';
 
 const [directory = '.', ...args] = process.argv.slice(2);
 const options = parseOptions(args);
 if (options === 'help') throw new RangeError('help is the business of scripts/soak.mjs');
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
-const lab = await Lab.create({ name: 'soak' });
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => void lab.abandon().finally(() => process.exit(130)));
-}
-try {
+await runInLab('soak', async (lab, say) => {
   const seed = options.seed ?? randomInt(2 ** 32);
   const result = await soak(lab, { seed, minutes: options.minutes, nodes: options.nodes }, say);
   await writeFile(join(directory, 'soak.json'), `${JSON.stringify(result, null, 2)}\n`);
@@ -28,10 +22,5 @@ try {
   }
   const count = result.violations.length;
   say(`soak: seed ${seed}, ${result.steps} steps, ${count} violation${count === 1 ? '' : 's'}`);
-  process.exitCode = count === 0 ? 0 : 1;
-} catch (error) {
-  process.stderr.write(`FAILED: ${describeError(error)}\n`);
-  process.exitCode = 1;
-} finally {
-  await lab.destroy();
-}
+  return count === 0 ? 0 : 1;
+});

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { parseOptions, UsageError } from './options.mjs';
+import { UsageError } from '../command-line/command-line.mjs';
+import { parseOptions } from './options.mjs';
 
 test('an hour with ten nodes and a seed of its own, unless told', () => {
   expect(parseOptions([])).toEqual({ minutes: 60, nodes: 10, seed: undefined, json: undefined });

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execute, type Lab } from '../../lab/index.ts';
-import { begin, makeStage, type Say } from '../compare.ts';
+import { execute, type Lab, type Say } from '../../lab/index.ts';
+import { begin, makeStage } from '../compare.ts';
 import type { BenchOptions } from '../options.mjs';
 import type { Stage, System } from '../system.ts';
 import { SYSTEMS } from '../systems/index.ts';
