@@ -88,8 +88,11 @@ test('a peer that has gone keeps its story', async () => {
   }
 });
 
-test('port-restricted and ipv6-only have no family in common: relayed, and both say so', async () => {
-  const nodes = await pair('port-restricted', 'ipv6-only');
+test.each([
+  ['port-restricted', 'ipv6-only'],
+  ['symmetric', 'ipv4-broken'],
+])('%s and %s have no family in common: relayed, and both say so', async (one, other) => {
+  const nodes = await pair(one, other);
   try {
     for (const node of nodes) {
       await linkWhere(node, 'relayed for want of a common family', ({ state, why_path }) => {

@@ -247,7 +247,8 @@ export class DirectCarrier {
       this.#finder.heardFrom(from, now);
       this.#reply(body.id, datagram.length, from, now);
     } else {
-      this.#noteSeenAs({ ip: body.ip, port: body.port }, now);
+      // Of what went by way of a server of ours the peer sees that server, which tells nothing of our own network.
+      if (from.via === undefined) this.#noteSeenAs({ ip: body.ip, port: body.port }, now);
       this.#finder.answered(from, body.id, now);
     }
     this.#arm();

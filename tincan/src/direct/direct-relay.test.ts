@@ -211,6 +211,8 @@ test('a peer that does not know relays is reached by one all the same, since its
   await vi.advanceTimersByTimeAsync(6_000);
   expect(at.ports[0].path).toMatchObject({ ip: TURN_HOST, port: 3478 });
   expect(at.ports[1].path).toMatchObject({ ip: TURN_HOST });
+  // What the peer sees is our relay's address, which is no witness of our own network.
+  expect(at.carriers[0].seenAs).toBeUndefined();
   close(at);
 });
 
