@@ -28,6 +28,8 @@ import { DIRECT_EGRESS_BYTES, DirectEgress } from './direct-egress.ts';
 import { DirectStats } from './direct-stats.ts';
 import { DROP, EgressSwitch } from './egress-switch.ts';
 import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
+import { EGRESS_PACE, Pace } from './pace.ts';
+import { restUntilReady } from './rest.ts';
 import { isAskedToStop } from './stop.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { GSO_NONE, VIRTIO_HEADER_BYTES } from './virtio-header.ts';
@@ -65,6 +67,10 @@ export class EgressWorker {
   /** Where frames are read to, virtio header first; behind it the direct carrier writes its datagrams. */
   readonly #memory: HotMemory;
   readonly #direct: Direct | null;
+  /** Whether the last look at TAP found any: then there may be more soon. */
+  #hadFrames = false;
+  /** Only of a worker that has a thread of its own. */
+  #pace: Pace | null = null;
   readonly #pathErrors = new TokenBucket(PATH_ERRORS_PER_SECOND, PATH_ERRORS_PER_SECOND, this.#clock());
 
   constructor(start: WorkerStart) {
@@ -85,18 +91,22 @@ export class EgressWorker {
 
   /** Until it is asked to stop. */
   run(): void {
+    this.#pace = new Pace(this.#start.pace, EGRESS_PACE, this.#clock());
     while (this.step(-1));
   }
 
   /** Waits for frames and commands, `waitMs` at most (-1: for ever), and takes those that are there. False when asked to stop. */
   step(waitMs: number): boolean {
     const mayRest = this.#carryOutCommands();
-    this.#poll.wait(mayRest ? waitMs : 0);
+    if (this.#hadFrames) restUntilReady(this.#poll, mayRest ? waitMs : 0);
+    else this.#poll.wait(mayRest ? waitMs : 0);
+    this.#hadFrames = this.#poll.ready(TAP) !== 0;
     if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
     if (isAskedToStop(this.#start.stop)) return false;
-    if (this.#poll.ready(TAP) === 0) return true;
+    if (!this.#hadFrames) return true;
     // POLLERR, which says that the device is gone, comes back as EBADFD from the read.
     const nowMs = this.#clock();
+    this.#pace?.look(nowMs);
     if (this.#direct?.egress.isUsed === true) this.#readForDirect(this.#direct.egress, nowMs);
     else this.#readForRing(nowMs);
     if (this.#uplink.publish()) this.#uplink.wakeSleeper();
@@ -148,6 +158,7 @@ export class EgressWorker {
     const frameBytes = length - VIRTIO_HEADER_BYTES;
     this.#counters.add('tap_tx_frames');
     this.#counters.add('tap_tx_bytes', frameBytes);
+    this.#pace?.add(frameBytes);
     const isSuperFrame = data[at + 1] !== GSO_NONE;
     if (!isSuperFrame && frameBytes > this.#maxFrame) {
       // Somebody raised the interface's MTU by hand.

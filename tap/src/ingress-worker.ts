@@ -40,6 +40,8 @@ import { Fragments, fragmentBytes } from './fragments.ts';
 import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
 import { Gluer, MAX_PIECES } from './gluer.ts';
 import { IngressSwitch } from './ingress-switch.ts';
+import { INGRESS_PACE, Pace } from './pace.ts';
+import { restUntilReady } from './rest.ts';
 import { isAskedToStop } from './stop.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { word32 } from './wire-bytes.ts';
@@ -80,6 +82,10 @@ export class IngressWorker {
   #held = 0;
   #lost = 0;
   #nowSeconds = 0;
+  /** Whether the last wait brought any: then there may be more soon. */
+  #hadWork = false;
+  /** Only of a worker that has a thread of its own. */
+  #pace: Pace | null = null;
 
   constructor(start: WorkerStart) {
     const { direct } = start;
@@ -109,6 +115,7 @@ export class IngressWorker {
 
   /** Until it is asked to stop. */
   run(): void {
+    this.#pace = new Pace(this.#start.pace, INGRESS_PACE, this.#clock());
     while (this.step(-1));
   }
 
@@ -117,10 +124,13 @@ export class IngressWorker {
     if (isAskedToStop(this.#start.stop)) return false;
     const nowMs = this.#clock();
     this.#nowSeconds = Math.floor(nowMs / 1000);
+    this.#pace?.look(nowMs);
     const isRingBusy = this.#drainRing();
     const isSocketBusy = this.#direct !== null && this.#drainSocket(this.#direct, nowMs);
     if (isRingBusy || isSocketBusy || !this.#downlink.announceSleep()) return true;
-    this.#poll.wait(waitMs);
+    if (this.#hadWork) restUntilReady(this.#poll, waitMs);
+    else this.#poll.wait(waitMs);
+    this.#hadWork = this.#poll.ready(BELL) !== 0 || this.#poll.ready(SOCKET) !== 0;
     if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
     this.#downlink.awake();
     return true;
@@ -204,6 +214,7 @@ export class IngressWorker {
     if (result === VIRTIO_HEADER_BYTES + gluer.frameBytes) {
       this.#counters.add('tap_rx_frames');
       this.#counters.add('tap_rx_bytes', gluer.frameBytes);
+      this.#pace?.add(gluer.frameBytes);
     } else if (result === -EBADFD) {
       throw systemCallError('write to the TAP device', EBADFD);
     } else {

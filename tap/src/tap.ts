@@ -43,6 +43,7 @@ import { DOWNLINK_HEADROOM, Downlink } from './downlink.ts';
 import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
 import type { LinkBinding, Member, NetworkMode } from './member.ts';
 import { Members, type OrphanHandler, type WantedHandler } from './members.ts';
+import { newPace } from './pace.ts';
 import { testTapWrites, testUdpOffload } from './self-test.ts';
 import { createTable, setLayer } from './table-layout.ts';
 import { NO_LINK, TableReader } from './table-reader.ts';
@@ -107,8 +108,8 @@ export class Tap {
     const commands = createRing(COMMAND_RING_BYTES);
     const control = createRing(CONTROL_RING_BYTES);
     const stats = new DirectStats();
-    const writes = testTapWrites(fd, offload);
-    const shared = { tapFd: fd, table: this.#tableMemory, mtu: options.mtu, maxRead, offload: writes };
+    const both = { tapFd: fd, table: this.#tableMemory, pace: newPace(), mtu: options.mtu, maxRead };
+    const shared = { ...both, offload: testTapWrites(fd, offload) };
     const onDeath = (error: Error): void => this.#fail(error);
     this.#uplink = new RingConsumer(uplink);
     const maxChunk = Math.min(MAX_CHUNK_BYTES, maxRead + DOWNLINK_HEADROOM);

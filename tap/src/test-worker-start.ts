@@ -1,6 +1,7 @@
 import { createRing } from '@kith/ring';
 import { Counters, EGRESS_COUNTERS } from './counters.ts';
 import { DirectStats } from './direct-stats.ts';
+import { newPace } from './pace.ts';
 import { newStop } from './stop.ts';
 import { createTable } from './table-layout.ts';
 import type { DirectStart, WorkerStart } from './worker-start.ts';
@@ -11,6 +12,7 @@ export function workerStart(hasOffload: boolean): WorkerStart & { readonly direc
     tapFd: -1,
     bellFd: -1,
     stop: newStop(),
+    pace: newPace(),
     ring: createRing(4096),
     table: createTable(),
     counters: new Counters(EGRESS_COUNTERS).memory,

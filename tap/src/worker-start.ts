@@ -1,5 +1,6 @@
 import type { RingMemory } from '@kith/ring';
 import type { Offload } from './device.ts';
+import type { SharedPace } from './pace.ts';
 import type { SharedStop } from './stop.ts';
 
 /** What both workers are given by the main thread; everything in it is shared memory or a number. */
@@ -12,6 +13,8 @@ export interface WorkerStart {
   readonly ring: RingMemory;
   readonly table: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  /** Of both workers. */
+  readonly pace: SharedPace;
   readonly mtu: number;
   /** Longest read of the TAP device, virtio header included. */
   readonly maxRead: number;

@@ -105,6 +105,13 @@ export const cMunmap: (address: number, length: number) => number = libc.func('m
   'size_t',
 ]);
 
+export const cSchedYield: () => number = libc.func('sched_yield', 'int', []);
+export const cSchedGetscheduler: (thread: number) => number = libc.func('sched_getscheduler', 'int', ['int']);
+export const cSchedSetscheduler: (thread: number, policy: number, address: number) => number = libc.func(
+  'sched_setscheduler',
+  'int',
+  ['int', 'int', 'uintptr_t'],
+);
 export const cClockGettime: (clock: number, address: number) => number = libc.func('clock_gettime', 'int', [
   'int',
   'uintptr_t',
