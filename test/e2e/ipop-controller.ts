@@ -1,5 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
+import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -35,33 +38,48 @@ export interface Received {
   json: Message | undefined;
 }
 
-/** A socket from which somebody's controller speaks to tincan in IPOP's own words. Nothing of Kith's code helps it. */
+/** Bytes of our form before and behind the payload, as docs/API.md has them. */
+const SEALED = { before: 18, behind: 16 };
+
+/**
+ * A socket from which somebody's controller speaks to tincan in IPOP's own words, or, with a secret, in ours. Nothing of Kith's code
+ * helps it.
+ */
 export class IpopSocket {
   readonly #relay: ChildProcess;
+  readonly #secret: Buffer | undefined;
   readonly version: number;
   readonly port: number;
   readonly received: Received[] = [];
   #wake: (() => void)[] = [];
 
-  private constructor(relay: ChildProcess, port: number, version: number) {
+  private constructor(relay: ChildProcess, port: number, version: number, secret?: Buffer) {
     this.#relay = relay;
+    this.#secret = secret;
     this.port = port;
     this.version = version;
     if (relay.stdout === null) throw new Error('the relay has no output');
     createInterface({ input: relay.stdout }).on('line', (line) => this.#take(Buffer.from(line, 'base64')));
   }
 
-  static async open(host: Host, address: string, tincanPort: number, version: number): Promise<IpopSocket> {
+  /** @param secret for version 4 */
+  static async open(
+    host: Host,
+    address: string,
+    tincanPort: number,
+    version: number,
+    secret?: Buffer,
+  ): Promise<IpopSocket> {
     const relay = host.spawn(process.execPath, ['-e', RELAY, address, String(tincanPort)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     if (relay.stdout === null) throw new Error('the relay has no output');
     const [first] = await once(relay.stdout, 'data');
-    return new IpopSocket(relay, Number(/^port (\d+)\n$/.exec(String(first))?.[1]), version);
+    return new IpopSocket(relay, Number(/^port (\d+)\n$/.exec(String(first))?.[1]), version, secret);
   }
 
   send(type: number, payload: Uint8Array): void {
-    const datagram = Buffer.concat([Uint8Array.of(this.version, type), payload]);
+    const datagram = this.#written(type, payload);
     this.#relay.stdin?.write(`${datagram.toString('base64')}\n`);
   }
 
@@ -106,23 +124,44 @@ export class IpopSocket {
     await ended(this.#relay);
   }
 
+  #written(type: number, payload: Uint8Array): Buffer {
+    if (this.#secret === undefined) return Buffer.concat([Uint8Array.of(this.version, type), payload]);
+    const stamp = Buffer.alloc(8);
+    stamp.writeBigUInt64BE(process.hrtime.bigint());
+    const body = Buffer.concat([Uint8Array.of(this.version, type), stamp, randomBytes(8), payload]);
+    return Buffer.concat([body, tagOf(this.#secret, 'call', body)]);
+  }
+
   #take(datagram: Buffer): void {
     const [version = 0, type = 0] = datagram;
-    const payload = datagram.subarray(2);
+    let payload = datagram.subarray(2);
+    if (this.#secret !== undefined) {
+      const body = datagram.subarray(0, -SEALED.behind);
+      if (!tagOf(this.#secret, 'reply', body).equals(datagram.subarray(-SEALED.behind)))
+        throw new Error('a reply that does not prove the secret');
+      payload = body.subarray(SEALED.before);
+    }
     const json: Message | undefined = type === CONTROL ? JSON.parse(payload.toString('utf8')) : undefined;
     this.received.push({ version, type, payload, json });
     for (const wake of this.#wake.splice(0)) wake();
   }
 }
 
+function tagOf(secret: Buffer, way: 'call' | 'reply', body: Buffer): Buffer {
+  const key = createHmac('sha256', secret).update(`kith api ${way}`).digest();
+  return createHmac('sha256', key).update(body).digest().subarray(0, SEALED.behind);
+}
+
 /** `kith tincan` on a host of a lab. */
 export class LoneTincan {
   readonly #child: ChildProcess;
+  readonly #directory: string;
   /** What it and the command wrote. */
   output = '';
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, directory: string) {
     this.#child = child;
+    this.#directory = directory;
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (bytes) => {
         this.output += String(bytes);
@@ -133,12 +172,27 @@ export class LoneTincan {
   static async start(lab: Lab, host: Host, args: readonly string[]): Promise<LoneTincan> {
     const directory = await lab.directory(host.name, 'tincan');
     const all = [KITH, 'tincan', '--tap', 'ipop', '--state-dir', directory, ...args];
-    return new LoneTincan(host.spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] }));
+    const child = host.spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] });
+    return new LoneTincan(child, directory);
+  }
+
+  /** What is in api.secret, once it is there. */
+  async secret(): Promise<Buffer> {
+    for (;;) {
+      const text = await readFile(join(this.#directory, 'api.secret'), 'utf8').catch(() => '');
+      if (/^[0-9a-f]{64}\n$/.test(text)) return Buffer.from(text.trim(), 'hex');
+      await pause(10);
+    }
   }
 
   /** Ends it as a service manager does; the exit code. */
   async stop(): Promise<number> {
     this.#child.kill('SIGTERM');
+    return await this.ended();
+  }
+
+  /** Waits for its end; the exit code. */
+  async ended(): Promise<number> {
     return await ended(this.#child);
   }
 }

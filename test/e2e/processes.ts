@@ -2,7 +2,11 @@ import { readFile } from 'node:fs/promises';
 import type { Host } from '../lab/index.ts';
 
 /** The main files by which Kith's processes are known on a host. */
-const MAIN_FILES = { tincan: 'tincan/dist/main.js', controller: 'controller/dist/main.js' } as const;
+const MAIN_FILES = {
+  tincan: 'tincan/dist/main.js',
+  controller: 'controller/dist/main.js',
+  gateway: 'controller/dist/gateway/main.js',
+} as const;
 
 /** Pid of one of Kith's processes on a host; fails when there is not exactly one. */
 export async function processOf(host: Host, which: keyof typeof MAIN_FILES): Promise<number> {

@@ -266,7 +266,16 @@ export const calls = {
       id: 1,
       mapped: { ip4: '203.0.113.9', port: 0 },
     }),
+    'set_kept_addresses of no list': json({ m: 'set_kept_addresses', id: 1, ip4: '172.31.0.9' }),
+    'set_kept_addresses of 2049': json({
+      m: 'set_kept_addresses',
+      id: 1,
+      ip4: Array(2049).fill('172.31.0.9'),
+    }),
     'set_mapped_address without mapped': json({ m: 'set_mapped_address', id: 1 }),
+    'create_link with accounts in upper case': create({
+      accounts: { mine: 'AB'.repeat(32), theirs: 'ab'.repeat(32) },
+    }),
     'create_link with half a translation': create({ translation: { remote_ip4: '172.31.0.100' } }),
     'a message to nobody': json({ m: 'send_msg', id: 1, uid: '', data: 'x' }),
     'a message of 4097 characters': json({ m: 'send_msg', id: 1, uid: UID, data: 'x'.repeat(4097) }),
@@ -280,6 +289,7 @@ const HELLO = {
   ...{ t: 'hello', v: 1, uid: UID, attempt: 1, ip4: '172.31.0.2', ip6: null, security: TERMS, heard: TERMS },
   features: [],
 };
+const DIGEST = 'ab'.repeat(32);
 /** @param {Record<string, unknown>} change */
 const hello = (change) => json({ ...HELLO, ...change });
 
@@ -288,6 +298,7 @@ export const controls = {
     hello: json(HELLO),
     'hello without addresses and terms': hello({ ip4: null, security: null, heard: null }),
     'hello with ipv6': hello({ ip6: 'fd50::1' }),
+    'hello with accounts and a layer': hello({ accounts: { mine: DIGEST, theirs: DIGEST }, layer: 3 }),
     'hello with features of tomorrow': hello({ features: ['tomorrow/1'] }),
     ping: json({ t: 'ping', id: 0, sent: 0 }),
     'ping that claims the most that can be sent': json({
@@ -333,6 +344,9 @@ export const controls = {
     'hello with 33 features': hello({ features: Array(33).fill('f') }),
     'hello with a feature of 33 characters': hello({ features: ['f'.repeat(33)] }),
     'hello with a foreign mode': hello({ security: { ...TERMS, mode: 'plain' } }),
+    'hello with a jid for an account': hello({ accounts: { mine: 'bob@vpn.test', theirs: DIGEST } }),
+    'hello with half the accounts': hello({ accounts: { mine: DIGEST } }),
+    'hello of layer 4': hello({ layer: 4 }),
     'hello with 65 groups': hello({ heard: { ...TERMS, groups: Array(65).fill('g') } }),
     'ping without an id': '{"t":"ping","sent":1}',
     'ping with id 2^32': json({ t: 'ping', id: 2 ** 32, sent: 0 }),

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createLogger, PeerError } from '@kith/base';
 import {
+  type AccountPair,
   type Candidate,
   DIRECT_FEATURE,
   decodeControl,
@@ -115,11 +116,19 @@ class Bench {
   onlines = 0;
   chunks = 0;
 
-  constructor(slot: number, direct?: DirectNode) {
+  constructor(slot: number, direct?: DirectNode, accounts?: AccountPair) {
     this.link = new Link(
       slot,
-      { identity: IDENTITY, ip4: '172.31.0.1', ip6: null, direct, isExcluded: () => false },
-      { uid: UID, attempt: 1, encrypted: true, security: undefined, translation: undefined, iceServers: [] },
+      { identity: IDENTITY, ip4: '172.31.0.1', ip6: null, direct, layer: () => 2, isExcluded: () => false },
+      {
+        uid: UID,
+        attempt: 1,
+        encrypted: true,
+        security: undefined,
+        accounts,
+        translation: undefined,
+        iceServers: [],
+      },
       undefined,
       createLogger('fuzz', 'silent'),
       {
@@ -220,6 +229,27 @@ test('a hello of another node, or by another certificate, ends the link before a
     expect(spoiled.link.state).toBe('closed');
     expect(spoiled.onlines + spoiled.chunks).toBe(0);
     spoiled.expectSane();
+  }
+});
+
+test('a hello that takes either end for another account’s ends the link before any frame is taken, and the link says why', () => {
+  const [alice, bob, mallory] = ['a', 'b', 'c'].map((digit) => digit.repeat(64));
+  if (alice === undefined || bob === undefined || mallory === undefined) throw new Error('three digests');
+  const cases = [
+    [{ mine: mallory, theirs: alice }, 'ACCOUNT_MISMATCH'],
+    [{ mine: bob, theirs: mallory }, 'ACCOUNT_MISTOLD'],
+    [undefined, 'ACCOUNT_MISMATCH'],
+    [{ mine: bob, theirs: alice }, undefined],
+  ] as const;
+  for (const [said, code] of cases) {
+    const tested = new Bench(4, undefined, { mine: alice, theirs: bob });
+    const hello = { ...HELLO, security: null, heard: null, features: [] };
+    tested.session.events.control(encodeControl(said === undefined ? hello : { ...hello, accounts: said }));
+    expect(tested.link.state).toBe(code === undefined ? 'online' : 'closed');
+    expect(tested.link.refusal?.code).toBe(code);
+    expect(tested.onlines).toBe(code === undefined ? 1 : 0);
+    tested.expectSane();
+    tested.link.close('the test is over');
   }
 });
 

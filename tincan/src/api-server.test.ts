@@ -1,9 +1,8 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { ConfigError, createLogger } from '@kith/base';
-import { ApiEnvelope, type ApiReply, parseApiReply } from '@kith/protocol';
+import { type ApiAuth, ApiEnvelope, type ApiReply, parseApiReply } from '@kith/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { ApiAuth } from './api-forms.ts';
 import { type ApiHandlers, ApiServer } from './api-server.ts';
 
 const SECRET = Buffer.alloc(32, 5);

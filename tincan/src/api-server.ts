@@ -1,21 +1,25 @@
 import type { RemoteInfo } from 'node:dgram';
-import { describeError, KithError, type Logger } from '@kith/base';
+import { ApiSockets, KithError, type Logger } from '@kith/base';
 import {
   API_IS_REPLY,
   API_TYPE_CONTROL,
   API_TYPE_ICC_CONTROL,
   API_TYPE_ICC_PACKET,
   API_TYPE_PACKET,
+  type ApiAuth,
   type ApiCall,
   ApiCallError,
+  ApiForms,
   type ApiReply,
   ENVELOPE_VERSION,
+  type Endpoint,
+  encodeReply,
+  errorReply,
   type IccType,
   MAX_API_PAYLOAD,
+  methodOf,
   parseApiCall,
 } from '@kith/protocol';
-import { type ApiAuth, ApiForms, type Endpoint, encodeReply } from './api-forms.ts';
-import { ApiSockets } from './api-sockets.ts';
 
 /** What the server hands on. What a handler throws becomes the caller's error reply. */
 export interface ApiHandlers {
@@ -161,7 +165,7 @@ export class ApiServer {
       const { id } = call;
       this.#sendError(
         caller,
-        new ApiCallError('API_BUSY', 'too many calls are waiting', { id, method: nameOf(call) }),
+        new ApiCallError('API_BUSY', 'too many calls are waiting', { id, method: methodOf(call) }),
       );
     } catch (error) {
       this.#sendError(caller, error);
@@ -175,23 +179,8 @@ export class ApiServer {
       return;
     }
     this.counters.api_errors++;
-    const at =
-      error instanceof ApiCallError
-        ? { id: error.id, m: error.method }
-        : { id: call?.id, m: call === undefined ? undefined : nameOf(call) };
+    const at = call === undefined ? {} : { id: call.id, m: methodOf(call) };
     if (!(error instanceof KithError)) this.#log.error({ err: error }, `bug in API call ${at.m ?? ''}`);
-    this.notify(caller, {
-      type: 'error',
-      ...(at.id === undefined ? {} : { id: at.id }),
-      ...(at.m === undefined ? {} : { m: at.m }),
-      error: error instanceof ApiCallError ? error.message : describeError(error),
-      code: error instanceof KithError ? error.code : 'BUG',
-      ...(error instanceof KithError && error.field !== undefined ? { field: error.field } : {}),
-    });
+    this.notify(caller, errorReply(error, at));
   }
-}
-
-/** The method as the caller wrote it. */
-export function nameOf(call: ApiCall): string {
-  return call.m === 'pass_through' ? call.params.name : call.m;
 }

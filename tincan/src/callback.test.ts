@@ -1,6 +1,5 @@
-import type { ApiReply } from '@kith/protocol';
+import type { ApiForm, ApiReply, Endpoint } from '@kith/protocol';
 import { expect, test } from 'vitest';
-import type { ApiForm, Endpoint } from './api-forms.ts';
 import { Callback } from './callback.ts';
 
 const ME = '11'.repeat(20);

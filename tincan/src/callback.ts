@@ -4,11 +4,11 @@ import {
   type ApiPacket,
   type ApiReply,
   ENVELOPE_VERSION,
+  type Endpoint,
   type IccType,
   type Uid,
   writeApiPacket,
 } from '@kith/protocol';
-import type { Endpoint } from './api-forms.ts';
 
 /** What the callback needs of the API server. */
 export interface Notifier {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLogger, describeError, type Logger, readStartDocument, watchParent } from '@kith/base';
-import { parseTincanStart, type TincanStart } from '@kith/config';
+import { parseTincanStart, type TincanListening, type TincanStart } from '@kith/config';
 import { ensureApiSecret } from './api-secret.ts';
 import { ApiServer } from './api-server.ts';
 import { loadIdentity } from './identity.ts';
@@ -68,7 +68,10 @@ async function run(start: TincanStart, log: Logger): Promise<void> {
     log.warn('the supervisor is gone');
     end(0);
   });
-  log.info({ uid: identity.uid, port: start.api_port, version: VERSION }, 'tincan ready');
+  const { port } = server;
+  log.info({ uid: identity.uid, port, version: VERSION }, 'tincan ready');
+  const listening: TincanListening = { kind: 'listening', port };
+  process.send?.(listening);
 }
 
 async function main(): Promise<void> {

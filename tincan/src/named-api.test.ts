@@ -1,13 +1,14 @@
 import {
   type ApiCall,
+  type ApiForm,
   type ApiReply,
+  type Endpoint,
   parseApiCall,
   readApiPacket,
   uidOfFingerprint,
   writeApiPacket,
 } from '@kith/protocol';
 import { beforeEach, expect, test } from 'vitest';
-import type { ApiForm, Endpoint } from './api-forms.ts';
 import { NamedApi, namedNotifier } from './named-api.ts';
 import { UidNames } from './uid-names.ts';
 

@@ -2,13 +2,13 @@ import {
   type ApiCall,
   type ApiReply,
   ENVELOPE_VERSION,
+  type Endpoint,
   type IccType,
   readApiPacket,
   type Uid,
   uidOfFingerprint,
   writeApiPacket,
 } from '@kith/protocol';
-import type { Endpoint } from './api-forms.ts';
 import type { ApiHandlers } from './api-server.ts';
 import type { Notifier } from './callback.ts';
 import type { UidNames } from './uid-names.ts';

@@ -1,7 +1,7 @@
 import type { ConnectionStats, NetworkView, PeerState, Uid } from '@kith/protocol';
 import { type CandidateType, isRelayedPair, type SelectedPair } from './channel/peer-session.ts';
-import { pathText } from './direct/direct-carrier.ts';
 import type { SelectedPath } from './direct/path-finder.ts';
+import { pathText } from './direct/path-text.ts';
 
 /** What a link measured about itself. Times in milliseconds. */
 export interface LinkReport {
@@ -22,6 +22,8 @@ export interface LinkReport {
   direct: (SelectedPath & { plain: boolean }) | null;
   /** How UDP leaves the peer's machine, as it says; null: it has not said. */
   network: NetworkView | null;
+  /** How the peer handles frames; undefined: it has not said. */
+  layer?: 2 | 3 | undefined;
   rxBytes: number;
   txBytes: number;
   /** Since the last frame in either direction; null: there was none. */
@@ -54,6 +56,7 @@ export function peerStateOf(report: LinkReport, stats: boolean): PeerState {
     path: direct !== null ? pathText(direct) : pair === null ? null : pathWords(pair, report.via),
     relayed: report.online && (direct === null ? isRelayedPair(pair) : direct.isRelayed),
     network: report.network,
+    ...(report.layer === undefined ? {} : { layer: report.layer }),
     rtt_ms: report.rttMs,
     rx_bytes: report.rxBytes,
     tx_bytes: report.txBytes,

@@ -1,5 +1,12 @@
 import { PeerError, SystemError } from '@kith/base';
-import { type ApiPacket, assertIccFrame, type IccType, type RelayMessage, type Uid } from '@kith/protocol';
+import {
+  type ApiPacket,
+  assertIccFrame,
+  type IccType,
+  RESERVED_MESSAGES,
+  type RelayMessage,
+  type Uid,
+} from '@kith/protocol';
 import { ControlRate } from './control-rate.ts';
 
 /**
@@ -7,22 +14,6 @@ import { ControlRate } from './control-rate.ts';
  * a tenth of what floods a control channel leaves that to pings and credit.
  */
 const MAX_PER_SECOND = 200;
-
-/**
- * What tincan itself tells its controller. A peer's message must not be able to pass for one of these; con_resp is not among them, since
- * IPOP's own controllers say it to each other, and tincan's has fields that a peer's message cannot have.
- */
-const RESERVED: ReadonlySet<string> = new Set([
-  'local_state',
-  'peer_state',
-  'con_stat',
-  'link_wanted',
-  'peer_message',
-  'ok',
-  'error',
-  'echo_request',
-  'echo_reply',
-]);
 
 /** The part of a link that the relay needs. */
 export interface RelayLink {
@@ -62,7 +53,7 @@ export class Relay {
    * @throws PeerError NOT_LINKED, PEER_LACKS_RELAY or API_FIELD, SystemError RELAY_BUSY.
    */
   sendMessage(to: Uid, name: string, data: string, now: number): void {
-    if (RESERVED.has(name)) {
+    if (RESERVED_MESSAGES.has(name)) {
       throw new PeerError('API_FIELD', `m: ${name} is what tincan itself says`, { field: 'm' });
     }
     this.#send(to, { t: 'message', m: name, data }, 'uid', now);
@@ -86,7 +77,7 @@ export class Relay {
       return;
     }
     if (message.t === 'message') {
-      if (RESERVED.has(message.m)) this.counters.dropped_relay_malformed++;
+      if (RESERVED_MESSAGES.has(message.m)) this.counters.dropped_relay_malformed++;
       else {
         this.counters.relay_received++;
         this.#receiver.message(from, message.m, message.data);

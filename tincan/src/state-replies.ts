@@ -1,11 +1,14 @@
 import {
+  type ApiAuth,
+  type ApiForm,
   type ApiReply,
   ENVELOPE_VERSION,
   formatMac,
   type LocalState,
   type NetworkView,
+  offlinePeer,
+  type PeerState,
 } from '@kith/protocol';
-import type { ApiAuth, ApiForm } from './api-forms.ts';
 import type { Identity } from './identity.ts';
 import type { Link } from './link.ts';
 import type { NetworkMember } from './members.ts';
@@ -72,28 +75,8 @@ function localState(node: NodeReport, peers: number): LocalState {
   };
 }
 
-type PeerReply = Extract<ApiReply, { type: 'peer_state' }>;
-
-function offlineState(member: NetworkMember): PeerReply {
-  return {
-    type: 'peer_state',
-    uid: member.uid,
-    status: 'offline',
-    ...addressesOf(member),
-    xmpp_time: 0,
-    attempt: 0,
-    state: 'connecting',
-    agreed: 'encrypted',
-    carrier: null,
-    path: null,
-    rtt_ms: null,
-    rx_bytes: 0,
-    tx_bytes: 0,
-    last_heard_ms: null,
-    last_traffic_ms: null,
-    detail: null,
-    counters: {},
-  };
+function offlineState(member: NetworkMember): PeerState {
+  return { ...offlinePeer(member.uid), ...addressesOf(member) };
 }
 
 /** What the controller said of a member stands in for what its node has not said. */

@@ -1,3 +1,4 @@
+export { ApiSockets } from './api-sockets.ts';
 export { type BackoffPolicy, backoffMs } from './backoff.ts';
 export { PARENT_FD_VARIABLE, readStartDocument, watchParent } from './child-process.ts';
 export {

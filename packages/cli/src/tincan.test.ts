@@ -22,6 +22,10 @@ test.each([
   [['--tap', 'ipop', '--port', '65536'], /--port: expected a port/],
   [['--tap', 'ipop', '--port', '58OO'], /--port: expected a port/],
   [['--tap', 'ipop', '--api-auth', 'maybe'], /--api-auth: expected "secret" or "none"/],
+  [['--tap', 'ipop', '--user', 'root'], /--user: expected .* not root/],
+  [['--tap', 'ipop', '--user', 'no such user'], /--user: expected the name of a user/],
+  [['--tap', 'ipop', '--xmpp-ca', '/nowhere/ca.pem'], /--xmpp-ca: cannot be read: ENOENT/],
+  [['--tap', 'ipop', '--xmpp-ca', '/dev/null'], /--xmpp-ca: expected a PEM certificate/],
 ])('kith tincan %j is refused, naming the option', async (args, words) => {
   const { code, err } = await kith('tincan', ...args);
   expect(code).toBe(EXIT.usage);

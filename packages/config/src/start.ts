@@ -92,6 +92,7 @@ export const tincanStartSchema = z.strictObject({
   network: z.string(),
   interface: z.string(),
   mtu: z.int(),
+  /** 0: any free one. */
   api_port: z.int(),
   /** Left out: `secret`. `none` lets every process of this machine call. */
   api_auth: z.enum(['secret', 'none']).exactOptional(),
@@ -109,6 +110,10 @@ export const tincanStartSchema = z.strictObject({
 });
 export type TincanStart = z.output<typeof tincanStartSchema>;
 
+/** What tincan tells who started it, over Node's IPC channel where there is one, once it serves its API. */
+export const tincanListening = z.object({ kind: z.literal('listening'), port: z.int() });
+export type TincanListening = z.output<typeof tincanListening>;
+
 /** What the controller reads from its standard input. */
 export const controllerStartSchema = z.strictObject({
   network: z.string(),
@@ -120,6 +125,22 @@ export const controllerStartSchema = z.strictObject({
   log_level: logLevel,
 });
 export type ControllerStart = z.output<typeof controllerStartSchema>;
+
+/** What the XMPP gateway of `kith tincan` reads from its standard input. */
+export const gatewayStartSchema = z.strictObject({
+  run_as: owner,
+  /** Where callers find the API. */
+  api_port: z.int(),
+  api_auth: z.enum(['secret', 'none']),
+  /** tincan's own port, on 127.0.0.1. */
+  tincan_port: z.int(),
+  /** The API's secret, 64 hex digits. */
+  secret: z.string(),
+  /** Authorities, in PEM, that may vouch for the XMPP server, in place of those that Node.js knows. */
+  xmpp_ca: z.string().exactOptional(),
+  log_level: logLevel,
+});
+export type GatewayStart = z.output<typeof gatewayStartSchema>;
 
 /** tincan's start document: nothing of XMPP in it (WALL 2). */
 export function tincanStart(config: KithConfig, owner: Owner): TincanStart {
@@ -162,6 +183,11 @@ export function parseTincanStart(text: string): TincanStart {
 /** Reads the controller's start document. Throws ConfigError START_DOCUMENT or CONFIG_SYNTAX. */
 export function parseControllerStart(text: string): ControllerStart {
   return read(controllerStartSchema, text);
+}
+
+/** Reads the gateway's start document. Throws ConfigError START_DOCUMENT or CONFIG_SYNTAX. */
+export function parseGatewayStart(text: string): GatewayStart {
+  return read(gatewayStartSchema, text);
 }
 
 function read<T>(schema: z.ZodType<T>, text: string): T {

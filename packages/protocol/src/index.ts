@@ -1,3 +1,4 @@
+export { ACCOUNT_MISMATCH, ACCOUNT_MISTOLD, type AccountPair, accountDigest } from './account.ts';
 export { API_IS_REPLY, type ApiCall, ApiCallError, type CallId, parseApiCall } from './api-calls.ts';
 export {
   API_TYPE_CONTROL,
@@ -11,11 +12,21 @@ export {
   REPLAY_CAPACITY,
   STAMP_WINDOW_NS,
 } from './api-envelope.ts';
+export { errorReply, methodOf } from './api-error-reply.ts';
+export {
+  type ApiAuth,
+  type ApiForm,
+  ApiForms,
+  type Endpoint,
+  encodeObject,
+  encodeReply,
+} from './api-forms.ts';
 export {
   API_METHODS,
   type ApiMethod,
   type IceServer,
   MAX_ICE_SERVERS,
+  MAX_KEPT_ADDRESSES,
   MAX_PEER_MESSAGE_CHARS,
   PEER_MESSAGE_NAME,
   type Translation,
@@ -45,6 +56,7 @@ export {
   type PeerMessage,
   type PeerState,
   parseApiReply,
+  type XmppSessionState,
 } from './api-replies.ts';
 export {
   type Candidate,
@@ -111,6 +123,8 @@ export {
   type UdpEvidence,
   UNKNOWN_NETWORK,
 } from './network-view.ts';
+export { offlinePeer } from './offline-peer.ts';
+export { RESERVED_MESSAGES } from './peer-message.ts';
 export {
   decodePortControl,
   encodePcpMap,
