@@ -3,7 +3,7 @@ import type { KithConfig } from '@kith/config';
 import type { SecurityTerms } from '@kith/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { AddressDesk } from './address-desk.ts';
-import { AddressStore } from './addressing/index.ts';
+import { AddressStore, NO_TENURE, type Tenure } from './addressing/index.ts';
 import { GONE_AFTER_MS, PeerTable } from './peer-table.ts';
 import type { NodeAnnouncement } from './xmpp/index.ts';
 
@@ -20,7 +20,7 @@ let trimmed: string[];
 let settled: number;
 let desk: AddressDesk;
 
-function open(ip4: KithConfig['network']['ip4']): void {
+function open(ip4: KithConfig['network']['ip4'], tenure: Tenure = NO_TENURE): void {
   const config: Pick<KithConfig, 'network' | 'xmpp'> = {
     xmpp: { jid: 'alice@vpn.test', password: 'p', server: 'xmpp://vpn.test:5222' },
     network: {
@@ -30,7 +30,7 @@ function open(ip4: KithConfig['network']['ip4']): void {
   };
   const store = new AddressStore('/dev/null/nowhere', log);
   desk = new AddressDesk({
-    ...{ config, peers, log, memory: { store, remembered: { ip4: null, friends: [] } } },
+    ...{ config, tenure, peers, log, memory: { store, remembered: { ip4: null, friends: [] } } },
     tincan: {
       call: (method, parameters = {}) => {
         if (refuse !== undefined) return Promise.reject(refuse);
@@ -125,4 +125,30 @@ test('an address that cannot be set is tried again, and announced all the same',
   refuse = undefined;
   await vi.advanceTimersByTimeAsync(2_000);
   expect(told('set_local_ip').at(-1)).toMatchObject({ ip4: announced[0]?.ip4 });
+});
+
+test('tincan is told once which addresses are kept, again when it is a new one or did not answer, and of changes', async () => {
+  const held = new Map([['10.3.0.7', BOB]]);
+  open(
+    { address: '10.3.0.1', prefix_length: 24 },
+    {
+      ...NO_TENURE,
+      memberOf: () => 'bob@vpn.test',
+      heldSince: (uid, ip4) => (held.get(ip4) === uid ? '2026-01-02T03:04:05.000Z' : undefined),
+      holders: (ip4) => [...held].flatMap(([each, uid]) => (each === ip4 ? [uid] : [])),
+      addresses: () => held.keys(),
+    },
+  );
+  await desk.setUp(ME);
+  refuse = new SystemError('TINCAN_SILENT', 'busy');
+  await vi.advanceTimersByTimeAsync(5_100);
+  expect(told('set_kept_addresses')).toEqual([]);
+  refuse = undefined;
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(told('set_kept_addresses')).toEqual([{ ip4: ['10.3.0.7'] }]);
+  await desk.setUp(ME);
+  await vi.advanceTimersByTimeAsync(5_100);
+  held.clear();
+  await vi.advanceTimersByTimeAsync(5_100);
+  expect(told('set_kept_addresses').slice(1)).toEqual([{ ip4: ['10.3.0.7'] }, { ip4: [] }]);
 });

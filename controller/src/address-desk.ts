@@ -1,7 +1,13 @@
 import { describeError, type Logger, monotonicMs, Timers } from '@kith/base';
 import type { KithConfig } from '@kith/config';
-import type { Uid } from '@kith/protocol';
-import { Addressing, type AddressStore, type MemberAddress, type Remembered } from './addressing/index.ts';
+import { MAX_KEPT_ADDRESSES, type Uid } from '@kith/protocol';
+import {
+  Addressing,
+  type AddressStore,
+  type MemberAddress,
+  type Remembered,
+  type Tenure,
+} from './addressing/index.ts';
 import { MemberSync } from './member-sync.ts';
 import type { PeerTable } from './peer-table.ts';
 import type { TincanClient } from './tincan-client.ts';
@@ -31,6 +37,8 @@ export interface AddressMemory {
 export interface AddressDeskParts {
   readonly config: Pick<KithConfig, 'network' | 'xmpp'>;
   readonly memory: AddressMemory;
+  /** Who held which static address before. */
+  readonly tenure: Tenure;
   readonly peers: PeerTable;
   readonly tincan: Pick<TincanClient, 'call'>;
   readonly log: Logger;
@@ -50,6 +58,10 @@ export class AddressDesk {
   readonly #timers = new Timers();
   #uid: Uid | undefined;
   #addressing: Addressing | undefined;
+  /** The kept addresses that tincan knows, as JSON. */
+  #keptTold = '[]';
+  /** When the hub first told of the other members, monotonic. */
+  #listensSince = Number.POSITIVE_INFINITY;
 
   constructor(parts: AddressDeskParts) {
     this.#parts = parts;
@@ -72,10 +84,12 @@ export class AddressDesk {
 
   /** Sets up a tincan that was just reached, which knows nobody. @throws what its calls throw. */
   async setUp(uid: Uid): Promise<void> {
-    const { config, memory, tincan } = this.#parts;
+    const { config, memory, tenure, tincan } = this.#parts;
     this.#uid = uid;
-    this.#addressing ??= new Addressing(uid, config, memory.remembered, (news) => memory.store.save(news));
+    const save = (news: Remembered) => memory.store.save(news);
+    this.#addressing ??= new Addressing(uid, config, memory.remembered, save, tenure);
     this.#sync.reset();
+    this.#keptTold = '[]';
     await this.#setLocalIp();
     // Also where links are made at once, a packet may be for a member whose link had to make room for others.
     await tincan.call('set_network_mode', { layer: config.network.layer, on_demand: true });
@@ -83,6 +97,10 @@ export class AddressDesk {
 
   /** The roster came, so presences follow: chooses this node's first address soon, where it has none. */
   listen(): void {
+    if (this.#listensSince === Number.POSITIVE_INFINITY) {
+      this.#listensSince = monotonicMs();
+      this.#timers.after('heard', SETTLE_MS, () => this.sync());
+    }
     if (this.#addressing === undefined || this.#addressing.isSettled || this.#timers.has('settle')) return;
     this.#timers.after('settle', SETTLE_MS, () => {
       const chosen = this.#addressing?.settle(monotonicMs()) === true;
@@ -96,6 +114,12 @@ export class AddressDesk {
   /** A node says which address it has. */
   heard(uid: Uid, member: string, { ip4, kind }: NodeAnnouncement): void {
     if (this.#addressing?.heard(uid, member, { ip4, kind }, monotonicMs()) === true) void this.#moved();
+    this.sync();
+  }
+
+  /** Another node says that it keeps this node's address for a third. */
+  refused(ip4: string): void {
+    if (this.#addressing?.refused(ip4, monotonicMs()) === true) void this.#moved();
     this.sync();
   }
 
@@ -119,6 +143,8 @@ export class AddressDesk {
     const { peers, ready } = this.#parts;
     if (addressing === undefined || !ready()) return;
     const now = monotonicMs();
+    // Whom a presence of this moment is the first to name may not be the only one.
+    if (now - this.#listensSince >= SETTLE_MS) addressing.keep(new Date());
     const wanted = new Map<Uid, MemberAddress>();
     for (const [uid, peer] of peers) {
       if (peers.isGone(peer, now)) {
@@ -135,7 +161,22 @@ export class AddressDesk {
         this.#parts.trim(uid, 'its address in the network changed');
     }
     this.#sync.update(wanted);
+    this.#tellKept(addressing);
     this.#reviewLater(addressing, now);
+  }
+
+  /** What tincan does not answer is told again with the next look around. */
+  #tellKept(addressing: Addressing): void {
+    const { tincan, log } = this.#parts;
+    const ip4 = addressing.kept().slice(0, MAX_KEPT_ADDRESSES);
+    const news = JSON.stringify(ip4);
+    if (news === this.#keptTold) return;
+    const before = this.#keptTold;
+    this.#keptTold = news;
+    tincan.call('set_kept_addresses', { ip4 }).catch((error: unknown) => {
+      log.warn(`tincan was not told of kept addresses: ${describeError(error)}`);
+      if (this.#keptTold === news) this.#keptTold = before;
+    });
   }
 
   /** An address that is another's is left as soon as that may be. */

@@ -1,7 +1,7 @@
 import type { LinkStatus, StatusReport } from '@kith/protocol';
 import { expect, test } from 'vitest';
 import { withAddresses } from './address-status.ts';
-import { Addressing } from './addressing/index.ts';
+import { Addressing, NO_TENURE, type Tenure } from './addressing/index.ts';
 
 const ME = '05'.repeat(20);
 const BOB = '01'.repeat(20);
@@ -23,7 +23,11 @@ const report: StatusReport = {
   tincan: { running: true, instance: null, detail: null },
 };
 
-function statusOf(tell: (addressing: Addressing) => void, ip4: string | null = '10.3.0.1') {
+function statusOf(
+  tell: (addressing: Addressing) => void,
+  ip4: string | null = '10.3.0.1',
+  tenure: Tenure = NO_TENURE,
+) {
   const addressing = new Addressing(
     ME,
     {
@@ -36,6 +40,7 @@ function statusOf(tell: (addressing: Addressing) => void, ip4: string | null = '
     },
     { ip4: null, friends: [] },
     () => {},
+    tenure,
   );
   tell(addressing);
   return withAddresses(report, addressing, (uid) => NAMES.get(uid));
@@ -76,4 +81,30 @@ test('an address outside of the subnet is said to be wrong, and a node without o
   expect(status.links[0]).toMatchObject({ address: '10.4.0.2' });
   expect(status.links[0]?.detail).toContain("is not in this node's network.subnet");
   expect(status.node.detail).toContain('is chosen when the hub has told');
+});
+
+test('a claim to what another holds says since when, and what to do where he is away', () => {
+  const tenure: Tenure = {
+    ...NO_TENURE,
+    heldSince: (uid, ip4) => (uid === EVE && ip4 === '10.3.0.7' ? '2026-01-02T03:04:05.000Z' : undefined),
+    holders: (ip4) => (ip4 === '10.3.0.7' ? [EVE] : []),
+  };
+  const claim = { ip4: '10.3.0.7', kind: 'static' as const };
+  const there = (addressing: Addressing) => {
+    addressing.heard(EVE, 'eve@vpn.test', claim, 0);
+    addressing.heard(BOB, 'bob@vpn.test', claim, 0);
+  };
+  expect(statusOf(there, undefined, tenure).links[0]).toMatchObject({
+    address: null,
+    detail:
+      'claims 10.3.0.7, which eve@vpn.test (09090909) has had since 2026-01-02; nothing is sent to it under that address',
+  });
+  const away = (addressing: Addressing) => addressing.heard(BOB, 'bob@vpn.test', claim, 0);
+  expect(statusOf(away, undefined, tenure).links[0]).toMatchObject({
+    address: null,
+    detail: `claims 10.3.0.7, which is kept for eve@vpn.test (09090909), who has had it since 2026-01-02 and is away (kith trust forget eve@vpn.test ${EVE} would give it up); nothing is sent to it under that address`,
+  });
+  expect(statusOf(() => {}, '10.3.0.7', tenure).node.detail).toContain(
+    '10.3.0.7 is kept for eve@vpn.test (09090909)',
+  );
 });

@@ -15,6 +15,7 @@ import { DirectPort } from './direct-port.ts';
 import { IceServers } from './ice-servers.ts';
 import { machineResolver, OutsideNames, outsideServers, rangeOf } from './infrastructure/index.ts';
 import type { KnownNodes } from './known-nodes.ts';
+import { withLayers } from './layer-status.ts';
 import { LinkRunner } from './link-runner.ts';
 import { LinkStories } from './link-stories.ts';
 import { LinkWatch } from './link-watch.ts';
@@ -22,6 +23,7 @@ import { Membership } from './membership.ts';
 import { withEvents, withPaths } from './path-status.ts';
 import { PeerCircle } from './peer-circle.ts';
 import { PeerTable } from './peer-table.ts';
+import { PinnedTenure } from './pinned-tenure.ts';
 import { StartGate } from './start-gate.ts';
 import { buildStatus } from './status-report.ts';
 import { takeOver } from './take-over.ts';
@@ -118,8 +120,10 @@ export class Controller {
       ...{ links: config.network.links, peers: this.#peers, tincan: this.#tincan, log },
       rest: (peer, reason) => this.#circle.perform(peer, peer.machine.rest(reason)),
     });
+    const { jid } = config.xmpp;
+    const tenure = new PinnedTenure(known, jid, (of) => !this.#rosterKnown || this.#membership.isMember(of));
     this.#addresses = new AddressDesk({
-      ...{ config, memory, peers: this.#peers, tincan: this.#tincan, log },
+      ...{ config, memory, tenure, peers: this.#peers, tincan: this.#tincan, log },
       session: () => this.#session,
       ready: () => this.#ready,
       trim: (uid, reason) => this.#runner.trim(uid, reason),
@@ -189,8 +193,13 @@ export class Controller {
         ...this.#circle.counters,
       },
     });
-    const located = withAddresses(report, this.#addresses.addressing, (uid) => this.#peers.get(uid)?.member);
-    const explained = withPaths(located, {
+    const located = withAddresses(
+      report,
+      this.#addresses.addressing,
+      (uid) => this.#peers.get(uid)?.member ?? this.#known.jidOf(uid),
+    );
+    const layered = withLayers(located, this.#config.network.layer, state?.peers ?? []);
+    const explained = withPaths(layered, {
       ...{ measured: state?.peers ?? [], peers: this.#peers.views(), now },
       servers: this.#iceServers.current(),
     });

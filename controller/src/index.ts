@@ -5,3 +5,6 @@ export { type Notification, TincanCalls, type TincanState } from './tincan-calls
 
 /** The file that a supervisor runs with Node, with a start document on its standard input. */
 export const CONTROLLER_MAIN: string = fileURLToPath(new URL('./main.js', import.meta.url));
+
+/** The same for the XMPP gateway of `kith tincan`. */
+export const GATEWAY_MAIN: string = fileURLToPath(new URL('./gateway/main.js', import.meta.url));

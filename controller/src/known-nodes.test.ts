@@ -44,6 +44,25 @@ test('pins are kept on disk, readable by the owner only, and nothing else is lef
   expect(again.problem).toBeNull();
 });
 
+test('a held address is kept with its pin, found by the address, and gone with either', async () => {
+  const held = { ip4: '172.31.0.2', since: '2026-01-02T03:04:05.000Z' };
+  const known = await loaded();
+  known.put(uid, pin);
+  known.put(uid, { ...pin, held });
+  known.put(uidOf(1), { ...pin, held });
+  await known.saved();
+  const again = await loaded();
+  expect(again.get(uid)).toEqual({ ...pin, held });
+  expect(again.holders('172.31.0.2')).toEqual([uid, uidOf(1)]);
+  again.put(uid, { ...pin, held: { ...held, ip4: '172.31.0.3' } });
+  expect([again.holders('172.31.0.2'), again.holders('172.31.0.3')]).toEqual([[uidOf(1)], [uid]]);
+  again.put(uid, pin);
+  again.remove(uidOf(1));
+  expect([again.holders('172.31.0.2'), again.holders('172.31.0.3')]).toEqual([[], []]);
+  await again.saved();
+  expect((await loaded()).get(uid)).toEqual(pin);
+});
+
 test('what an earlier crash left half written beside the file is neither read nor kept, whatever its mode or kind', async () => {
   const known = await loaded();
   known.put(uid, pin);

@@ -17,6 +17,8 @@ export interface Pin {
   readonly verified: boolean;
   /** When it was pinned, accepted or verified, ISO 8601. */
   readonly since: string;
+  /** The static address by which this node knows it, and since when: nobody else gets it. Left out: none. */
+  readonly held?: { readonly ip4: string; readonly since: string };
 }
 
 const uid = z.string().refine(isUid, 'is no UID');
@@ -35,6 +37,7 @@ const second = z.strictObject({
         fpr: z.string().refine(isFingerprint, 'is no fingerprint').nullable(),
         verified: z.boolean(),
         since: z.string(),
+        held: z.strictObject({ ip4: z.ipv4(), since: z.string() }).exactOptional(),
       }),
     )
     .max(MAX_PINS),
@@ -50,6 +53,7 @@ export class KnownNodes {
   readonly #log: Logger;
   readonly #pins = new Map<Uid, Pin>();
   readonly #byJid = new Map<string, Set<Uid>>();
+  readonly #byHeld = new Map<string, Set<Uid>>();
   #saving: Promise<void> | undefined;
   #changed = false;
   #problem: string | null = null;
@@ -126,6 +130,16 @@ export class KnownNodes {
     return [...(this.#byJid.get(owner) ?? [])];
   }
 
+  /** All static addresses that are held. */
+  heldAddresses(): Iterable<string> {
+    return this.#byHeld.keys();
+  }
+
+  /** All nodes that hold a static address. */
+  holders(ip4: string): Uid[] {
+    return [...(this.#byHeld.get(ip4) ?? [])];
+  }
+
   /** Pins a node, or changes what its pin says; false at the limit. The JID of a pin never changes here. */
   put(id: Uid, pin: Pin): boolean {
     const present = this.#pins.get(id);
@@ -139,9 +153,8 @@ export class KnownNodes {
     const pin = this.#pins.get(id);
     if (pin === undefined) return;
     this.#pins.delete(id);
-    const nodes = this.#byJid.get(pin.jid);
-    nodes?.delete(id);
-    if (nodes?.size === 0) this.#byJid.delete(pin.jid);
+    leave(this.#byJid, pin.jid, id);
+    if (pin.held !== undefined) leave(this.#byHeld, pin.held.ip4, id);
     this.#save();
   }
 
@@ -151,10 +164,11 @@ export class KnownNodes {
   }
 
   #set(id: Uid, pin: Pin): void {
+    const before = this.#pins.get(id)?.held;
+    if (before !== undefined) leave(this.#byHeld, before.ip4, id);
     this.#pins.set(id, pin);
-    const nodes = this.#byJid.get(pin.jid);
-    if (nodes === undefined) this.#byJid.set(pin.jid, new Set([id]));
-    else nodes.add(id);
+    enter(this.#byJid, pin.jid, id);
+    if (pin.held !== undefined) enter(this.#byHeld, pin.held.ip4, id);
   }
 
   /** Changes that come while the file is being written go into the next writing together. */
@@ -182,6 +196,16 @@ export class KnownNodes {
     const nodes = [...this.#pins].map(([id, pin]) => ({ uid: id, ...pin }));
     return `${JSON.stringify({ version: 2, nodes }, null, 1)}\n`;
   }
+}
+
+function enter(index: Map<string, Set<Uid>>, key: string, id: Uid): void {
+  index.set(key, (index.get(key) ?? new Set()).add(id));
+}
+
+function leave(index: Map<string, Set<Uid>>, key: string, id: Uid): void {
+  const nodes = index.get(key);
+  nodes?.delete(id);
+  if (nodes?.size === 0) index.delete(key);
 }
 
 /**

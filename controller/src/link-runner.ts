@@ -1,5 +1,6 @@
 import { describeError, KithError, type Logger, monotonicMs } from '@kith/base';
 import {
+  accountDigest,
   encodeSignal,
   type LocalState,
   type NetworkView,
@@ -64,14 +65,18 @@ export class LinkRunner {
     tincan.call('trim_link', parameters).catch((error: unknown) => log.warn(describeError(error)));
   }
 
-  #createLink({ machine }: Peer, { uid, attempt, remote }: Extract<PeerAction, { do: 'create-link' }>): void {
-    const { tincan, iceServers, mine, log, addressing, later } = this.#parts;
+  #createLink(
+    { machine, member }: Peer,
+    { uid, attempt, remote }: Extract<PeerAction, { do: 'create-link' }>,
+  ): void {
+    const { tincan, iceServers, jid, mine, log, addressing, later } = this.#parts;
     this.counters.links_requested++;
     const translation = addressing()?.translation(uid);
     const parameters = {
       uid,
       attempt,
       ice_servers: iceServers.current(),
+      accounts: { mine: accountDigest(jid), theirs: accountDigest(member) },
       ...(translation === undefined ? {} : { translation }),
       ...(remote === undefined
         ? {}
@@ -96,9 +101,11 @@ export class LinkRunner {
     const session = this.#parts.session();
     if (jid === undefined || local === undefined || session === undefined) return;
     const node = this.#parts.addressing()?.announcement;
+    const refused = this.#parts.addressing()?.refusalFor(uid);
     const data = encodeSignal({
       ...{ v: 1, uid: local._uid, fpr: local._fpr, attempt, cas, security: mine },
       ...(node === undefined ? {} : { node }),
+      ...(refused === undefined ? {} : { refused }),
       ...(this.network === undefined ? {} : { network: this.network }),
     });
     this.#parts.stories.add(uid, `${type} of attempt ${attempt} sent`);

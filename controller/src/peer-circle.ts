@@ -1,5 +1,6 @@
 import { type Logger, monotonicMs, Timers } from '@kith/base';
 import {
+  ACCOUNT_MISMATCH,
   bareJid,
   type ConResp,
   type ConStat,
@@ -47,7 +48,7 @@ export interface PeerCircleParts {
 export class PeerCircle {
   readonly #parts: PeerCircleParts;
   readonly #timers = new Timers();
-  readonly counters = { revoked: 0 };
+  readonly counters = { revoked: 0, links_of_other_account: 0 };
 
   constructor(parts: PeerCircleParts) {
     this.#parts = parts;
@@ -178,6 +179,7 @@ export class PeerCircle {
     peer.network = signal.network ?? peer.network;
     this.#parts.stories.add(signal.uid, `${type} of attempt ${signal.attempt} came`);
     if (signal.node !== undefined) this.#parts.addresses.heard(signal.uid, peer.member, signal.node);
+    if (signal.refused !== undefined) this.#parts.addresses.refused(signal.refused);
     const actions = peer.machine.signal(type, signal, now);
     if (actions === undefined) incoming.refuse('not-acceptable');
     else incoming.respond();
@@ -193,15 +195,23 @@ export class PeerCircle {
     this.perform(peer, peer.machine.described(attempt, space < 0 ? '' : data.slice(space + 1)));
   }
 
-  linkState({ uid, data, attempt, reason }: ConStat): void {
+  linkState({ uid, data, attempt, reason, code }: ConStat): void {
     const peer = this.#parts.peers.get(uid);
     if (peer === undefined) return;
     const now = monotonicMs();
+    if (code === ACCOUNT_MISMATCH) {
+      this.counters.links_of_other_account++;
+      this.#parts.log.warn({ peer: uid, member: peer.member, attempt }, reason);
+      this.#parts.trust.disowned(peer.member, uid, now);
+    }
     if (data === 'online') {
       if (this.#parts.trust.proved(peer.member, uid)) peer.machine.online(attempt, now);
       // Whoever was second at a first contact loses its link now.
       this.reviewTrust();
+      // Who is pinned by now may hold an address.
+      this.#parts.addresses.sync();
     } else this.perform(peer, peer.machine.offline(attempt, reason ?? 'the link ended', now));
+    if (code === ACCOUNT_MISMATCH) this.reviewTrust();
     this.schedule();
   }
 

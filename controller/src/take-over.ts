@@ -39,8 +39,9 @@ export function takeOver(links: readonly PeerState[], parts: TakeOverParts): voi
     }
     log.info({ peer: uid, member: peer.member, attempt }, 'taking over a running link');
     runner.perform(peer, peer.machine.adopt(attempt, status === 'online', now));
-    // Until its presence says it better.
-    if (ip4 !== undefined && parts.addressesAreTheirs)
-      addresses.heard(uid, peer.member, { ip4, kind: 'auto' });
+    if (ip4 === undefined || !parts.addressesAreTheirs) continue;
+    // Until its presence says it better. Who holds the address does not give it up by that.
+    const isHeld = addresses.addressing?.heldSince(uid, ip4) !== undefined;
+    addresses.heard(uid, peer.member, { ip4, kind: isHeld ? 'static' : 'auto' });
   }
 }

@@ -129,7 +129,7 @@ export class TrustCommands {
     }
     if (before !== undefined && before.verified === verified) return;
     const fpr = before?.fpr ?? waiting.get(name, uid)?.fpr ?? null;
-    const pin: Pin = { jid: name, fpr, verified, since: new Date().toISOString() };
+    const pin: Pin = { ...before, jid: name, fpr, verified, since: new Date().toISOString() };
     if (!known.put(uid, pin)) {
       throw new ConfigError(
         'TRUST_FULL',

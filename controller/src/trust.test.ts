@@ -39,6 +39,39 @@ test('a node that is only named, and never proves itself, takes nobody’s place
   expect(trust.proved('bob@x', one)).toBe(false);
 });
 
+test('a node that says it is another account’s is not pinned under the name that signalled for it, and its own account gets it at once', () => {
+  const trust = firstUse();
+  expect(trust.judge('mallory@x', one, 0)).toEqual({ is: 'trusted' });
+  expect(trust.judge('bob@x', one, 1)).toMatchObject({ is: 'foreign' });
+  trust.disowned('mallory@x', one, 2);
+  expect(trust.allows('mallory@x', one)).toBe(false);
+  expect(trust.judge('bob@x', one, 3)).toEqual({ is: 'trusted' });
+  expect(trust.waiting.get('mallory@x', one)?.reason).toContain("is not mallory@x's");
+  expect(trust.proved('bob@x', one)).toBe(true);
+  expect(trust.known.jidOf(one)).toBe('bob@x');
+  // Another node of mallory's is met as ever.
+  expect(trust.judge('mallory@x', two, 4)).toEqual({ is: 'trusted' });
+});
+
+test('a node that was disowned is tried again after ten minutes, and what a person pinned is for a person to take back', () => {
+  const trust = firstUse();
+  trust.judge('mallory@x', one, 0);
+  trust.disowned('mallory@x', one, 0);
+  expect(trust.judge('mallory@x', one, 599_999)).toMatchObject({ is: 'waiting' });
+  expect(trust.judge('mallory@x', one, 600_000)).toEqual({ is: 'trusted' });
+  trust.known.put(two, pinned('bob@x'));
+  trust.disowned('bob@x', two, 0);
+  expect(trust.judge('bob@x', two, 1)).toEqual({ is: 'trusted' });
+  expect(trust.known.jidOf(two)).toBe('bob@x');
+});
+
+test('of those who disowned an account a bounded number is remembered', () => {
+  const trust = firstUse();
+  for (let i = 0; i < 5_000; i++) trust.disowned(`m${i}@x`, uidOf(i), 0);
+  expect(trust.judge('m0@x', uidOf(0), 1)).toEqual({ is: 'trusted' });
+  expect(trust.judge('m4999@x', uidOf(4_999), 1)).toMatchObject({ is: 'waiting' });
+});
+
 test('where links wait for packets, a thousand new members need not wait for a turn', () => {
   const trust = new Trust('first-use', pins(), SELF, true);
   for (let index = 0; index < 1_000; index++) {
@@ -131,7 +164,11 @@ test('names are quoted where a shell would read them as something else', () => {
 const jid = fc.constantFrom('a@x', 'b@x', 'c@x', SELF);
 const uid = fc.integer({ min: 0, max: 9 }).map(uidOf);
 const step = fc.oneof(
-  fc.record({ do: fc.constantFrom('judge', 'absent', 'prove', 'accept', 'verify', 'due'), jid, uid }),
+  fc.record({
+    do: fc.constantFrom('judge', 'absent', 'prove', 'disown', 'accept', 'verify', 'due'),
+    jid,
+    uid,
+  }),
   fc.record({ do: fc.constant('forget' as const), jid, uid }),
 );
 
@@ -162,6 +199,13 @@ test.each(['first-use', 'strict'] as const)(
               case 'due':
                 trust.due(now);
                 break;
+              case 'disown': {
+                const was = known.jidOf(event.uid);
+                trust.disowned(event.jid, event.uid, now);
+                expect(known.jidOf(event.uid)).toBe(was);
+                if (was !== event.jid) expect(trust.allows(event.jid, event.uid)).toBe(false);
+                break;
+              }
               case 'prove':
                 // DTLS proves keys only on links, and those are only where they are allowed.
                 if (!trust.allows(event.jid, event.uid)) break;

@@ -22,6 +22,15 @@ const MAX_FIRST_CONTACTS_OF_MEMBER = 4;
 /** After this long (four attempts) a first contact makes way for one that waits. */
 const FIRST_CONTACT_MS = 60_000;
 
+/**
+ * A node that said inside DTLS that it is another account's is not tried again under the same account for so long: whoever hands on
+ * its signals will go on doing so. Its own account may have it meanwhile.
+ */
+const DISOWNED_MS = 600_000;
+
+/** Nodes that are remembered as such; one beyond that is tried again, which costs it and us an attempt. */
+const MAX_DISOWNED = 1_024;
+
 /** Needs no person, only time. */
 const TURN = 'waits for its turn: other nodes are being met for the first time';
 
@@ -51,6 +60,8 @@ export class Trust {
   /** Fingerprints that trusted nodes signalled; believed when DTLS has proved them. */
   readonly #heard = new Map<Uid, string>();
   readonly waiting = new WaitingNodes();
+  /** When nodes said that they do not belong to an account: by `JID UID`, the oldest first. */
+  readonly #disowned = new Map<string, number>();
   #displaced = false;
   readonly counters = { trust_new_nodes: 0, trust_pinned: 0, trust_first_contacts_displaced: 0 };
 
@@ -144,6 +155,24 @@ export class Trust {
     return true;
   }
 
+  /**
+   * The node itself said, inside DTLS, that it does not belong to this account. Nothing of it is pinned under this name then; what was
+   * pinned before stays, since that is for a person to say, and its links are refused all the same.
+   */
+  disowned(jid: string, uid: Uid, now: number): void {
+    if (this.#known.jidOf(uid) === jid) return;
+    this.#heard.delete(uid);
+    if (this.#contacts.get(uid)?.jid === jid) this.#contacts.delete(uid);
+    const key = `${jid} ${uid}`;
+    this.#disowned.delete(key);
+    this.#disowned.set(key, now);
+    for (const oldest of this.#disowned.keys()) {
+      if (this.#disowned.size <= MAX_DISOWNED) break;
+      this.#disowned.delete(oldest);
+    }
+    this.waiting.note(jid, uid, notTheirs(jid));
+  }
+
   /** The presences of nodes that are there, waited, and would be trusted now. */
   due(now: number): PresenceChange[] {
     const due: PresenceChange[] = [];
@@ -178,6 +207,8 @@ export class Trust {
     if (this.#known.size >= MAX_PINS) {
       return `no room to pin it: ${MAX_PINS} nodes are; kith trust forget NAME makes room`;
     }
+    const disowned = this.#disowned.get(`${jid} ${uid}`);
+    if (disowned !== undefined && now - disowned < DISOWNED_MS) return notTheirs(jid);
     if (this.#contacts.has(uid)) return undefined;
     const ofMember = [...this.#contacts].filter(([, contact]) => contact.jid === jid);
     const rivals = ofMember.length >= MAX_FIRST_CONTACTS_OF_MEMBER ? ofMember : this.#rivals();
@@ -207,6 +238,10 @@ export class Trust {
     this.counters.trust_first_contacts_displaced++;
     this.waiting.note(contact.jid, uid, TURN);
   }
+}
+
+function notTheirs(jid: string): string {
+  return `the node itself says that it is not ${jid}'s, who signals in its place: no link, and nothing is pinned under this name`;
 }
 
 function notVerified(jid: string, uid: Uid): string {

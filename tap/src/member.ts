@@ -35,6 +35,8 @@ export interface LinkBinding {
   readonly ip4: Uint8Array | null;
   readonly ip6: Uint8Array | null;
   readonly translation?: LinkTranslation;
+  /** The other end takes IP packets alone and answers no ARP or neighbour discovery, so that this node answers in its place. */
+  readonly isLayer3?: boolean;
 }
 
 /** How frames find their way. */
@@ -46,6 +48,8 @@ export interface NetworkMode {
   readonly layer: 2 | 3;
   /** Whether to tell of a frame that waits for a link. */
   readonly onDemand: boolean;
+  /** IPv4 addresses, 4 bytes each, that no link may send from but one that is bound to it, in layer 2 either. */
+  readonly kept?: readonly Uint8Array[];
 }
 
 /** Throws ConfigError for addresses that no node can have. */

@@ -110,6 +110,56 @@ test('a member of a linked node costs no claim, and neither does taking it away'
   expect(commands).toEqual([]);
 });
 
+test('for a linked node that answers nobody, its questions are answered here until the link goes; other links answer theirs', () => {
+  members.set(A);
+  members.set(B);
+  members.bound(LINK, KIND_MAC, MAC_A);
+  members.bound(LINK, KIND_IP4, IP_A);
+  members.bound(LINK, KIND_IP6, IP6_A);
+  members.flush(LINK, true);
+  members.bound(LINK + 1, KIND_MAC, MAC_B);
+  members.bound(LINK + 1, KIND_IP4, IP_B);
+  injectedNow();
+  receive(LINK_ALL, whoHas(IP_A));
+  expect(injectedNow()).toEqual([arpReply(MAC_A, IP_A, MAC_SELF, IP_SELF)]);
+  expect(forwarded).toEqual([]);
+  receive(LINK_ALL, whoHas(IP_B));
+  expect(injectedNow()).toEqual([]);
+  expect(forwarded).toHaveLength(1);
+  // The number is another node's one day.
+  members.unbound(LINK);
+  members.bound(LINK, KIND_MAC, MAC_A);
+  members.bound(LINK, KIND_IP4, IP_A);
+  injectedNow();
+  receive(LINK_ALL, whoHas(IP_A));
+  expect(injectedNow()).toEqual([]);
+  expect(forwarded).toHaveLength(2);
+});
+
+test('a kept address is nobody’s but of the link that is bound to it, and kept again when that ends', () => {
+  const bind = { tag: TAG_BIND, payload: [LINK_MEMBER >> 8, LINK_MEMBER & 0xff, KIND_IP4, ...IP_A] };
+  const unbind = { ...bind, tag: TAG_UNBIND_ADDRESS };
+  members.setMode(false, [IP_A]);
+  members.setMode(false, [IP_A]);
+  expect(commands.splice(0)).toEqual([bind]);
+  members.bound(LINK, KIND_MAC, MAC_A);
+  members.bound(LINK, KIND_IP4, IP_A);
+  members.bound(LINK + 1, KIND_MAC, MAC_B);
+  members.unbound(LINK + 1);
+  expect(commands.splice(0)).toEqual([]);
+  members.unbound(LINK);
+  expect(commands.splice(0)).toEqual([bind]);
+  members.setMode(false, []);
+  expect(commands.splice(0)).toEqual([unbind]);
+  // Named while a link has it: it is that link's until it ends.
+  members.bound(LINK, KIND_MAC, MAC_A);
+  members.bound(LINK, KIND_IP4, IP_A);
+  members.setMode(false, [IP_A]);
+  expect(commands.splice(0)).toEqual([]);
+  members.unbound(LINK);
+  expect(commands).toEqual([bind]);
+});
+
 test('frames for a member without a link wait and leave in order when the link is bound', () => {
   members.set(A);
   for (const number of [1, 2, 3]) receive(LINK_MEMBER, frameTo(MAC_A, number));
@@ -142,7 +192,7 @@ test('on demand, a held frame is told once per member and second', () => {
   members.set(B);
   receive(LINK_MEMBER, frameTo(MAC_A, 0));
   expect(wanted).toEqual([]);
-  members.setOnDemand(true);
+  members.setMode(true, []);
   for (const [at, mac] of [
     [0, MAC_A],
     [999, MAC_A],

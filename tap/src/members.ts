@@ -1,5 +1,5 @@
 import type { Timers } from '@kith/base';
-import { KIND_IP6, KIND_MAC, LINK_ALL, LINK_MEMBER } from './addresses.ts';
+import { KIND_IP4, KIND_IP6, KIND_MAC, LINK_ALL, LINK_MEMBER } from './addresses.ts';
 import { encodeBind, TAG_BIND, TAG_NEIGHBOUR, TAG_UNBIND_ADDRESS } from './commands.ts';
 import type { Counters, MainCounter } from './counters.ts';
 import { Directory } from './directory.ts';
@@ -54,6 +54,10 @@ export class Members {
   readonly #directory = new Directory();
   readonly #held = new HeldFrames();
   readonly #wantedAt = new Map<string, number>();
+  /** Addresses that are kept for their nodes, as text and bytes. */
+  #kept: ReadonlyMap<string, Uint8Array> = new Map();
+  /** Links whose other end answers nobody's questions itself. */
+  readonly #silent = new Set<number>();
   #handler: UplinkHandler | undefined;
   #wantedHandler: WantedHandler | undefined;
   #orphanHandler: OrphanHandler | undefined;
@@ -76,8 +80,10 @@ export class Members {
     this.#orphanHandler = handler;
   }
 
-  setOnDemand(isOnDemand: boolean): void {
+  /** See NetworkMode. */
+  setMode(isOnDemand: boolean, kept: readonly Uint8Array[]): void {
     this.#isOnDemand = isOnDemand;
+    this.#keep(kept);
   }
 
   /** See Tap.setMember. */
@@ -109,8 +115,12 @@ export class Members {
     if (isOwner && kind !== KIND_MAC && mac !== undefined) this.#announce(mac, kind, address);
   }
 
-  /** Sends what waited for a link, which has been bound. */
-  flush(link: number): void {
+  /**
+   * Sends what waited for a link, which has been bound.
+   * @param isSilent the other end answers no ARP or neighbour discovery: until `unbound` that is done here although the link is there
+   */
+  flush(link: number, isSilent = false): void {
+    if (isSilent) this.#silent.add(link);
     const mac = this.#directory.macOfLink(link);
     const member = mac === undefined ? undefined : this.#directory.memberOfMac(mac, 0);
     if (member === undefined) return;
@@ -121,8 +131,12 @@ export class Members {
 
   /** A link was unbound, and the ingress worker knows. */
   unbound(link: number): void {
+    this.#silent.delete(link);
+    const kept = [...this.#kept.values()];
+    const given = kept.filter((address) => this.#directory.neighbour(KIND_IP4, address, 0)?.link === link);
     const member = this.#directory.unbound(link);
     if (member !== undefined) this.#claim(member.mac);
+    for (const address of given) this.#reserve(address);
   }
 
   /** Takes what came out of the uplink ring under a tag that is not one link's. */
@@ -131,9 +145,25 @@ export class Members {
       if (!this.#answer(data, offset, length, this.#anyNeighbour)) this.#count('dropped_unanswered');
     } else if (tag === LINK_MEMBER) {
       this.#toMember(data, offset, length);
-    } else if (tag !== LINK_ALL || !this.#answer(data, offset, length, this.#linklessNeighbour)) {
+    } else if (tag !== LINK_ALL || !this.#answer(data, offset, length, this.#silentNeighbour)) {
       this.#handler?.(tag, data, offset, length);
     }
+  }
+
+  #keep(addresses: readonly Uint8Array[]): void {
+    const before = this.#kept;
+    this.#kept = new Map(addresses.map((address) => [address.join('.'), Uint8Array.from(address)]));
+    for (const [text, address] of before) {
+      if (this.#kept.has(text)) continue;
+      this.#parts.command(TAG_UNBIND_ADDRESS, encodeBind(LINK_MEMBER, KIND_IP4, address));
+    }
+    for (const [text, address] of this.#kept) if (!before.has(text)) this.#reserve(address);
+  }
+
+  /** A link that is bound to the address takes it, and gives it back when it ends. */
+  #reserve(address: Uint8Array): void {
+    if (this.#directory.neighbour(KIND_IP4, address, 0)?.link !== undefined) return;
+    this.#parts.command(TAG_BIND, encodeBind(LINK_MEMBER, KIND_IP4, address));
   }
 
   #toMember(data: Uint8Array, offset: number, length: number): void {
@@ -147,7 +177,7 @@ export class Members {
       // It was on its way here when the link came up.
       this.#handler?.(link, data, offset, length);
     } else if (
-      !this.#answer(data, offset, length, this.#linklessNeighbour) &&
+      !this.#answer(data, offset, length, this.#silentNeighbour) &&
       this.#orphanHandler?.(member.uid, data, offset, length) !== true
     ) {
       this.#hold(member.uid, data, offset, length);
@@ -209,9 +239,10 @@ export class Members {
   readonly #anyNeighbour = (kind: number, data: Uint8Array, at: number): Uint8Array | undefined =>
     this.#directory.neighbour(kind, data, at)?.mac;
 
-  readonly #linklessNeighbour = (kind: number, data: Uint8Array, at: number): Uint8Array | undefined => {
+  readonly #silentNeighbour = (kind: number, data: Uint8Array, at: number): Uint8Array | undefined => {
     const neighbour = this.#directory.neighbour(kind, data, at);
-    return neighbour?.link === undefined ? neighbour?.mac : undefined;
+    const isSilent = neighbour?.link === undefined || this.#silent.has(neighbour.link);
+    return isSilent ? neighbour?.mac : undefined;
   };
 
   #claim(mac: Uint8Array): void {

@@ -227,6 +227,17 @@ test('every frame that is not admitted is counted under exactly one name', () =>
   );
 });
 
+test('an address that is kept may be sent from by nobody but the link that is bound to it, also in layer 2', () => {
+  ingress.bind(LINK_MEMBER, KIND_IP4, IP_A, 0, 0);
+  const packet = ethernet({ from: MAC_B, type: IPV4, payload: ip4Packet(IP_A, IP_SELF) });
+  const reply = ethernet({ from: MAC_B, type: ARP, payload: arp(MAC_B, IP_A) });
+  expect([admit(B, packet), admit(B, reply)]).toEqual([false, false]);
+  expect(ingressCounters.get('dropped_spoofed_ip')).toBe(2);
+  ingress.bind(A, KIND_IP4, IP_A, 0, 0);
+  expect(admit(A, ethernet({ type: IPV4, payload: ip4Packet(IP_A, IP_SELF) }))).toBe(true);
+  expect(admit(B, packet)).toBe(false);
+});
+
 test("a member's MAC leads to LINK_MEMBER until its link binds it, and the link takes it over", () => {
   ingress.bind(LINK_MEMBER, KIND_MAC, MAC_A, 0, 0);
   expect(route(MAC_A)).toBe(LINK_MEMBER);

@@ -243,7 +243,7 @@ export class Tap {
   }
 
   /** Binds a link that came up to all that its other end is: bind() for each address, and the translation of what comes in. */
-  bindLink(link: number, { mac, ip4, ip6, translation }: LinkBinding): void {
+  bindLink(link: number, { mac, ip4, ip6, translation, isLayer3 }: LinkBinding): void {
     assertLink(link);
     if (translation !== undefined) {
       assertTranslation(translation);
@@ -254,7 +254,7 @@ export class Tap {
     if (known !== null) this.#bind(link, KIND_IP4, known);
     if (ip6 !== null) this.#bind(link, KIND_IP6, ip6);
     // Last: an answer may be back at once.
-    this.#members.flush(link);
+    this.#members.flush(link, isLayer3);
   }
 
   /** Forgets all that a link had, learned or bound; takes effect before any frame delivered later. */
@@ -279,9 +279,9 @@ export class Tap {
   }
 
   /** A new Tap is a switch without on-demand links. */
-  setMode({ layer, onDemand }: NetworkMode): void {
+  setMode({ layer, onDemand, kept = [] }: NetworkMode): void {
     setLayer(this.#tableMemory, layer);
-    this.#members.setOnDemand(onDemand);
+    this.#members.setMode(onDemand, kept);
   }
 
   /** The one handler that is told, on demand, of a member to which an application sends but that has no link. It must not throw. */

@@ -24,8 +24,16 @@ function linkAt(slot: number, peer: string): Link {
   const ignore = (): void => undefined;
   return new Link(
     slot,
-    { identity, ip4: null, ip6: null, direct: undefined, isExcluded: () => false },
-    { uid: peer, attempt: 1, encrypted: true, security: undefined, translation: undefined, iceServers: [] },
+    { identity, ip4: null, ip6: null, direct: undefined, layer: () => 2, isExcluded: () => false },
+    {
+      uid: peer,
+      attempt: 1,
+      encrypted: true,
+      security: undefined,
+      accounts: undefined,
+      translation: undefined,
+      iceServers: [],
+    },
     undefined,
     createLogger('table', 'silent'),
     { candidates: ignore, online: ignore, closed: ignore, relayed: ignore, suspect: ignore, chunk: ignore },

@@ -1,4 +1,12 @@
-import type { Hello, IceServer, RelayMessage, SecurityTerms, Translation, Uid } from '@kith/protocol';
+import type {
+  AccountPair,
+  Hello,
+  IceServer,
+  RelayMessage,
+  SecurityTerms,
+  Translation,
+  Uid,
+} from '@kith/protocol';
 import type { DirectNode } from './direct/direct-node.ts';
 import type { EventLog } from './direct/event-log.ts';
 import type { Identity } from './identity.ts';
@@ -12,6 +20,8 @@ export interface LocalNode {
   ip6: string | null;
   /** Undefined where there is no direct carrier: switched off, or refused by the machine. */
   direct: DirectNode | undefined;
+  /** How this node handles frames now. */
+  layer(): 2 | 3;
   /** Addresses of this machine that no link may use: the overlay's own, and those of interfaces that the controller excluded. */
   isExcluded(ip: string): boolean;
 }
@@ -20,6 +30,8 @@ export interface LocalNode {
 export interface LinkTerms {
   encrypted: boolean;
   security: { mine: SecurityTerms; theirs: SecurityTerms } | undefined;
+  /** Whose the two ends are, as digests; undefined: the controller does not say, and nothing is compared. */
+  accounts: AccountPair | undefined;
   /** The addresses of a social network; undefined: none is translated. */
   translation: Translation | undefined;
 }

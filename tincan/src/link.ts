@@ -24,6 +24,7 @@ import type { IceCredentials } from './channel/session-description.ts';
 import { ControlRate } from './control-rate.ts';
 import type { DirectCarrier } from './direct/direct-carrier.ts';
 import { EventLog } from './direct/event-log.ts';
+import { accountRefusal, helloOf, layerText } from './hello.ts';
 import { proveSecurity } from './hello-security.ts';
 import type { LinkEvents, LinkParameters, LinkTerms, LocalNode } from './link-types.ts';
 import { NetworkExchange } from './network-exchange.ts';
@@ -43,6 +44,9 @@ const MAX_RELAY_BACKLOG = 65_536;
  * attempt makes a new one.
  */
 const DIRECT_ALIVE_MS = 2_500;
+
+/** How long a refused peer has to hear why: a hello that was lost comes again within a second (RFC 9260 §16, RTO.Min), twice with this. */
+const LAST_WORDS_MS = 2_500;
 
 /** A link without data for this long is watched less closely. */
 const IDLE_AFTER_MS = 20_000;
@@ -71,6 +75,7 @@ export class Link {
   /** The peer's certificate, known once the link is bound. */
   #fingerprint: string | undefined;
   #security: LinkParameters['security'];
+  #accounts: LinkParameters['accounts'];
   #encrypted: boolean;
   #translation: Translation | undefined;
   #mismatch: string | null = null;
@@ -81,6 +86,8 @@ export class Link {
   readonly #network = new NetworkExchange();
   readonly #controlRate = new ControlRate();
   #malformedControl = 0;
+  /** Why the peer's hello was not accepted. */
+  refusal: PeerError | undefined;
   /** Set by the owner: something a person should know about this link, e.g. an address conflict. */
   note: string | null = null;
   /** Set by the owner: the address at which this node sees the peer, where its own is translated. */
@@ -101,6 +108,7 @@ export class Link {
     this.#attempt = parameters.attempt;
     this.#encrypted = parameters.encrypted;
     this.#security = parameters.security;
+    this.#accounts = parameters.accounts;
     this.#translation = parameters.translation;
     this.#iceServers = parameters.iceServers;
     this.#relay = parameters.relay;
@@ -122,7 +130,7 @@ export class Link {
           this.#candidates.gathered();
           this.#history.add(`our addresses: ${this.#candidates.kinds('local')}`, performance.now());
         },
-        open: () => this.#sendHello(),
+        open: () => void this.#send(helloOf(node, this.#attempt, this.#security, this.#accounts)),
         control: (text) => this.#receiveControl(text, performance.now()),
         frames: (message) => this.#receiveFrames(message, performance.now()),
         writable: () => this.#carrier.flush(),
@@ -172,10 +180,11 @@ export class Link {
   }
 
   /** What the controller knows now; it may come with the second of IPOP's two create_link calls. Too late once the link is bound. */
-  setTerms({ encrypted, security, translation }: LinkTerms): void {
+  setTerms({ encrypted, security, accounts, translation }: LinkTerms): void {
     if (this.isBound) return;
     this.#encrypted = encrypted;
     this.#security = security ?? this.#security;
+    this.#accounts = accounts ?? this.#accounts;
     this.#translation = translation ?? this.#translation;
   }
 
@@ -286,6 +295,7 @@ export class Link {
       pair,
       via: pair === null ? undefined : this.#relay?.serverOf(pair.local),
       network: this.#network.theirs,
+      layer: this.#hello?.layer,
       direct: direct?.path == null ? null : { ...direct.path, plain: direct.plain },
       rxBytes: this.#carrier.rxBytes + (direct?.rxBytes ?? 0),
       txBytes: this.#carrier.txBytes + (direct?.txBytes ?? 0),
@@ -296,6 +306,7 @@ export class Link {
         dropped_queue_full: this.#carrier.dropped,
         malformed_frames: this.#carrier.malformed,
         malformed_control: this.#malformedControl,
+        other_layer: this.#hello === undefined || layerText(this.#node, this.#hello) === '' ? 0 : 1,
         loss_per_mille: Math.round(this.#carrier.lossPerMille),
         ...direct?.counters,
       },
@@ -320,7 +331,7 @@ export class Link {
     this.#direct = undefined;
     try {
       if (wasOnline) this.#session.sendControl(encodeControl({ t: 'bye', reason: reason.slice(0, 200) }));
-      this.#session.close();
+      this.#session.close(this.refusal === undefined ? 0 : LAST_WORDS_MS);
     } catch (error) {
       this.#log.warn({ err: error, peer: this.uid }, `closing a link: ${describeError(error)}`);
     }
@@ -340,24 +351,6 @@ export class Link {
     const { rxBytes, txBytes, groupBytes } = this.#carrier;
     const direct = this.#direct?.report();
     this.#traffic.note(rxBytes + txBytes - groupBytes + (direct?.used ?? 0), now);
-  }
-
-  #sendHello(): void {
-    this.#send({
-      t: 'hello',
-      v: 1,
-      uid: this.#node.identity.uid,
-      attempt: this.#attempt,
-      ip4: this.#node.ip4,
-      ip6: this.#node.ip6,
-      security: this.#security?.mine ?? null,
-      heard: this.#security?.theirs ?? null,
-      features: [
-        RELAY_FEATURE,
-        NETWORK_FEATURE,
-        ...(this.#node.direct === undefined ? [] : [DIRECT_FEATURE, DIRECT_RELAY_FEATURE]),
-      ],
-    });
   }
 
   #send(message: ControlMessage): boolean {
@@ -439,6 +432,13 @@ export class Link {
       this.close('hello and certificate name different nodes');
       return;
     }
+    this.refusal = accountRefusal(this.#accounts, hello);
+    if (this.refusal !== undefined) {
+      // It may have overtaken the news that our channels are open, and the peer is to learn the same from our hello.
+      this.#send(helloOf(this.#node, this.#attempt, this.#security, this.#accounts));
+      this.close(this.refusal.message);
+      return;
+    }
     this.#hello = hello;
     const proved = proveSecurity({ encrypted: this.#encrypted, terms: this.#security }, hello);
     this.#encrypted = proved.encrypted;
@@ -446,7 +446,7 @@ export class Link {
     if (proved.mismatch !== null) this.#log.warn({ peer: this.uid }, proved.mismatch);
     this.#state = 'online';
     this.#history.add(
-      `online, ${hereText(this.#candidates.named(this.#session.selectedPair()))}`,
+      `online, ${hereText(this.#candidates.named(this.#session.selectedPair()))}${layerText(this.#node, hello)}`,
       performance.now(),
     );
     this.#events.online(this, hello);

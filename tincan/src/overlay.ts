@@ -13,6 +13,7 @@ import {
 } from '@kith/tap';
 import { ipBytes } from './address-bytes.ts';
 import type { Identity } from './identity.ts';
+import { InsideRoutes } from './inside-routes.ts';
 import type { NetworkMember } from './members.ts';
 import { isInOverlay } from './overlay-range.ts';
 
@@ -44,6 +45,8 @@ export interface OverlayBinding {
   ip4: string | null;
   ip6: string | null;
   translation: Translation | undefined;
+  /** How the peer handles frames; undefined: it has not said. */
+  layer: 2 | 3 | undefined;
 }
 
 type LocalIp = Extract<ApiCall, { m: 'set_local_ip' }>['params'];
@@ -52,14 +55,16 @@ type LocalIp = Extract<ApiCall, { m: 'set_local_ip' }>['params'];
 export class Overlay {
   readonly #options: OverlayOptions;
   readonly #events: OverlayEvents;
+  readonly #routes: InsideRoutes;
   #tap: Tap | undefined;
   #ip4: Ip4Setting | null = null;
   #ip6: { address: string; prefixLength: number } | null = null;
-  #mode: NetworkMode = { layer: 2, onDemand: false };
+  #mode: NetworkMode = { layer: 2, onDemand: false, kept: [] };
 
   constructor(options: OverlayOptions, events: OverlayEvents) {
     this.#options = options;
     this.#events = events;
+    this.#routes = new InsideRoutes(options.interface, options.log);
   }
 
   get tap(): Tap | undefined {
@@ -82,9 +87,19 @@ export class Overlay {
     return this.#ip6?.prefixLength ?? 128;
   }
 
-  /** Whether an address is of this network: no link may run over one. */
-  contains(ip: string): boolean {
-    return isInOverlay(ip, this);
+  /** How frames are handled now. */
+  get layer(): 2 | 3 {
+    return this.#mode.layer;
+  }
+
+  /** Whether an address is of this network, or the machine's routes to it lead through its card: no link may run over one. */
+  leadsInside(ip: string): boolean {
+    return isInOverlay(ip, this) || (this.#tap !== undefined && this.#routes.lead(ip));
+  }
+
+  /** Addresses that were refused, as `leadsInside` says. */
+  get counters(): Record<string, number> {
+    return this.#routes.counters;
   }
 
   /**
@@ -122,12 +137,13 @@ export class Overlay {
   }
 
   /** Lets frames of a link in, from the addresses that are its own. */
-  bindLink(slot: number, uid: Uid, { ip4, ip6, translation }: OverlayBinding): void {
+  bindLink(slot: number, uid: Uid, { ip4, ip6, translation, layer }: OverlayBinding): void {
     this.#tap?.bindLink(slot, {
       mac: macOfUid(uid),
       ip4: bytesOrNull(ip4),
       ip6: bytesOrNull(ip6),
       ...(translation === undefined ? {} : { translation: translationBytes(translation) }),
+      isLayer3: layer === 3,
     });
   }
 

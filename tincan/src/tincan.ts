@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { ConfigError, describeError, type Logger, PeerError, Timers } from '@kith/base';
 import {
+  type ApiAuth,
   type ApiCall,
   type ApiReply,
+  type Endpoint,
   type Hello,
   type IccType,
   readApiPacket,
@@ -11,7 +13,6 @@ import {
 } from '@kith/protocol';
 import { AddressBook } from './address-book.ts';
 import { ipBytes } from './address-bytes.ts';
-import type { ApiAuth, Endpoint } from './api-forms.ts';
 import { Callback, type Notifier } from './callback.ts';
 import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
 import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
@@ -103,7 +104,9 @@ export class Tincan {
       ip4: null,
       ip6: null,
       direct: undefined,
-      isExcluded: (ip) => this.#overlay.contains(ip) || this.#ignored.hasAddress(ip) || isTunnelAddress(ip),
+      layer: () => this.#overlay.layer,
+      isExcluded: (ip) =>
+        this.#overlay.leadsInside(ip) || this.#ignored.hasAddress(ip) || isTunnelAddress(ip),
     };
   }
 
@@ -187,6 +190,8 @@ export class Tincan {
         return this.#removeMember(call.params.uid);
       case 'set_network_mode':
         return this.#overlay.setMode({ layer: call.params.layer, onDemand: call.params.on_demand });
+      case 'set_kept_addresses':
+        return this.#overlay.setMode({ kept: call.params.ip4.map(ipBytes) });
       case 'set_mapped_address':
         return this.#setMappedAddress(call.params);
       case 'set_switchmode':
@@ -216,12 +221,10 @@ export class Tincan {
     const { tap, ip4, ip6 } = this.#overlay;
     if (outcome === 'opened') {
       const direct = openDirectNode({
-        port: tap?.direct,
-        me: this.#options.identity.uid,
-        ownInterface: this.#options.interface,
+        ...{ port: tap?.direct, me: this.#options.identity.uid, ownInterface: this.#options.interface },
         isIgnored: (name) => this.#ignored.has(name),
-        overlay: () => this.#overlay,
-        log: this.#log,
+        isInside: (ip) => this.#overlay.leadsInside(ip),
+        ...{ streams: this.#streamRelays, log: this.#log },
       });
       this.#node = { ...this.#node, direct };
       this.#tellMembers();
@@ -243,7 +246,7 @@ export class Tincan {
   async #createLink(parameters: CreateLink): Promise<void> {
     if (this.#overlay.tap === undefined)
       throw new ConfigError('NOT_READY', 'set_local_ip must come before create_link');
-    const { uid, fpr, sec, translation } = parameters;
+    const { uid, fpr, sec, accounts, translation } = parameters;
     const candidates = readDescription(parameters, this.#options.identity.uid);
     const first = candidates[0];
     const known = this.#links.newest(uid);
@@ -258,15 +261,14 @@ export class Tincan {
         iceServersFor(iceServers, this.#node.direct?.network()),
       );
       try {
-        const history = this.#histories.of(uid);
-        const rest = { iceServers, relay, translation, history };
+        const rest = { iceServers, relay, accounts, translation, history: this.#histories.of(uid) };
         link = this.#openLink({ uid, attempt, encrypted: sec, security, ...rest });
       } catch (error) {
         relay.close();
         throw error;
       }
     } else {
-      link.setTerms({ encrypted: sec, security, translation });
+      link.setTerms({ encrypted: sec, security, accounts, translation });
       // The caller may be a controller that was restarted and knows none of our candidates.
       if (first === undefined) this.#notifyCandidates(link, link.isGathered);
     }
@@ -374,6 +376,7 @@ export class Tincan {
       ip6: this.#claimed(link, hello.ip6),
       // Without the address that it leads to, a translation would give the peer somebody else's.
       translation: known === null ? undefined : translation,
+      layer: hello.layer,
     });
     this.#callback.notify({ type: 'con_stat', uid: link.uid, data: 'online', attempt: link.attempt });
     this.#log.info({ peer: link.uid, attempt: link.attempt }, 'link online');
@@ -406,11 +409,8 @@ export class Tincan {
     }
     this.counters.links_closed++;
     this.#callback.notify({
-      type: 'con_stat',
-      uid: link.uid,
-      data: 'offline',
-      attempt: link.attempt,
-      reason,
+      ...{ type: 'con_stat', uid: link.uid, data: 'offline', attempt: link.attempt, reason },
+      ...(link.refusal === undefined ? {} : { code: link.refusal.code }),
     });
     this.#log.info({ peer: link.uid, attempt: link.attempt, reason }, 'link closed');
   }
@@ -470,7 +470,7 @@ export class Tincan {
           ...this.#relay.counters,
           ...this.#streamRelays.counters,
           ...this.#options.counters(),
-          ...this.#overlay.tap?.counters(),
+          ...{ ...this.#overlay.tap?.counters(), ...this.#overlay.counters },
           ...this.#node.direct?.counters,
           members: this.#members.size,
         },

@@ -1,5 +1,6 @@
 import type { Uid } from '@kith/protocol';
 import type { Subnet } from './subnet.ts';
+import { NO_TENURE, type Tenure } from './tenure.ts';
 
 /** How a node came by its address: a person wrote it down, or the node chose it and can choose another. */
 export type ClaimKind = 'static' | 'auto';
@@ -13,22 +14,34 @@ export interface Claim {
 /** Nodes whose claims are kept; as many as tincan takes members. */
 const MAX_CLAIMS = 4_096;
 
+/** Addresses that others do not let this node have, as far as they said; who names more of them has the oldest forgotten. */
+const MAX_REFUSED = 64;
+
 /** Pauses between two changes of our own address while somebody contests each: from, to, and the calm that forgets them. */
 const FIRST_MOVE_PAUSE_MS = 1_000;
 const MAX_MOVE_PAUSE_MS = 60_000;
 const MOVES_FORGOTTEN_MS = 600_000;
 
 /**
- * Who has which IPv4 address in a group network. Pure. One rule decides on every node alike, whatever arrived in which order: of those
- * that claim an address, a static one has it before an automatic one, then the one with the smaller UID. A loser gets no traffic
- * under the address; an automatic one chooses another that nobody claims, so that after each claim was heard by all, every address
- * has one owner: the automatic node with the smallest UID has nobody to yield to but static ones, so it settles first; the next one
- * has nobody to yield to but those; and so on.
+ * Who has which IPv4 address in a group network. Pure but for `tenure`. Of those that claim an address, a static one has it before an
+ * automatic one. Of two static ones a verified node has it before one that is not, then the one that this node has known by it: an
+ * address that one node alone claimed once is *held* by it, whether it is there or not, until it says that it is elsewhere. Then the
+ * smaller UID has it. The loser gets no traffic under the address.
+ *
+ * What is held may differ from node to node, so that nodes may differ about two static claims; each for itself never gives an address to
+ * two. Automatic claims are decided alike by all, in whatever order they came: by the smaller UID. The loser chooses another that nobody
+ * claims and nobody holds, so that after each claim was heard by all, every address has one owner: the automatic node with the smallest
+ * UID has nobody to yield to but static ones, so it settles first; the next one has nobody to yield to but those; and so on. That some
+ * other node keeps the address for one who is away it cannot know; that node tells it (`refuse`).
  */
 export class AddressClaims {
   readonly #me: Uid;
   readonly #subnet: Subnet;
   readonly #reserved: ReadonlySet<string>;
+  readonly #tenure: Tenure;
+  /** Since when this node holds its own static address, ISO 8601. */
+  #ownSince: string | undefined;
+  readonly #refused = new Set<string>();
   readonly #claims = new Map<Uid, Claim>();
   /** Who claims each address. */
   readonly #claimants = new Map<string, Set<Uid>>();
@@ -37,16 +50,33 @@ export class AddressClaims {
   #settled: boolean;
   #moves = 0;
   #movedAt = Number.NEGATIVE_INFINITY;
-  readonly counters = { addresses_outside_subnet: 0, claims_beyond_limit: 0, address_moves: 0 };
+  readonly counters = {
+    addresses_outside_subnet: 0,
+    claims_beyond_limit: 0,
+    address_moves: 0,
+    /** Claims to an address that another node holds. */
+    address_claims_refused: 0,
+  };
 
   /**
    * @param own `static` with the address of the config, or `auto` with the one that this node had before, null when it never had one
    * @param reserved addresses that this node must not choose
+   * @param tenure who held what before
+   * @param ownSince since when this node held its own static address before
    */
-  constructor(me: Uid, subnet: Subnet, own: Claim, reserved: ReadonlySet<string> = new Set()) {
+  constructor(
+    me: Uid,
+    subnet: Subnet,
+    own: Claim,
+    reserved: ReadonlySet<string> = new Set(),
+    tenure: Tenure = NO_TENURE,
+    ownSince?: string,
+  ) {
     this.#me = me;
     this.#subnet = subnet;
     this.#reserved = reserved;
+    this.#tenure = tenure;
+    this.#ownSince = own.kind === 'static' ? ownSince : undefined;
     const ip4 = own.ip4 !== null && subnet.has(own.ip4) && !reserved.has(own.ip4) ? own.ip4 : null;
     this.#settled = ip4 !== null;
     this.#put(me, { ip4, kind: own.kind });
@@ -83,6 +113,68 @@ export class AddressClaims {
       this.counters.addresses_outside_subnet++;
     }
     this.#put(uid, { ip4: inside ? ip4 : null, kind });
+    if (ip4 === null || kind === 'auto' || this.#tenure.heldSince(uid, ip4) === undefined) {
+      this.#tenure.giveUp(uid);
+    }
+    if (inside && this.isKeptFrom(uid)) this.counters.address_claims_refused++;
+  }
+
+  /**
+   * Notes who holds which static address: each that is claimed by one node alone. To be called when all who are there may have been
+   * heard, and after changes. True when this node's own hold began by it.
+   */
+  keep(now: Date): boolean {
+    let began = false;
+    for (const [uid, { ip4, kind }] of this.#claims) {
+      if (ip4 === null || kind !== 'static' || this.heldSince(uid, ip4) !== undefined) continue;
+      if (this.#contenders(ip4).some((other) => other !== uid)) continue;
+      if (uid === this.#me) {
+        this.#ownSince = now.toISOString();
+        began = true;
+      } else this.#tenure.hold(uid, ip4);
+    }
+    return began;
+  }
+
+  /** Since when this node holds its own static address, ISO 8601; undefined: it does not. */
+  get ownSince(): string | undefined {
+    return this.#ownSince;
+  }
+
+  /** Another node keeps an address for a third. This node leaves it at the next review, if it may. */
+  refuse(ip4: string): void {
+    if (this.own.kind !== 'auto' || this.own.ip4 !== ip4) return;
+    this.#refused.add(ip4);
+    for (const oldest of this.#refused) {
+      if (this.#refused.size <= MAX_REFUSED) break;
+      this.#refused.delete(oldest);
+    }
+  }
+
+  /** Whether the address that a node claims is held by another, so that it does not get it here. */
+  isKeptFrom(uid: Uid): boolean {
+    const ip4 = this.#claims.get(uid)?.ip4 ?? null;
+    const owner = ip4 === null ? undefined : this.owner(ip4);
+    return ip4 !== null && owner !== undefined && owner !== uid && this.heldSince(owner, ip4) !== undefined;
+  }
+
+  /** The addresses that others hold and have, there or away. */
+  kept(): string[] {
+    return [...this.#tenure.addresses()].filter((ip4) => {
+      const owner = this.#subnet.has(ip4) ? this.owner(ip4) : undefined;
+      return owner !== undefined && owner !== this.#me && this.heldSince(owner, ip4) !== undefined;
+    });
+  }
+
+  /** Whether a node is away whose address is kept for it. */
+  isAway(uid: Uid): boolean {
+    return !this.#claims.has(uid);
+  }
+
+  /** Since when a node holds an address, ISO 8601; undefined: it does not. */
+  heldSince(uid: Uid, ip4: string): string | undefined {
+    if (uid !== this.#me) return this.#tenure.heldSince(uid, ip4);
+    return this.own.ip4 === ip4 ? this.#ownSince : undefined;
   }
 
   /** The node is gone for as long as we can know. Its address may be given to another. */
@@ -95,14 +187,15 @@ export class AddressClaims {
 
   /** To be called after each change: moves this node off an address that is another's, if it may. True when it moved. */
   review(now: number): boolean {
-    const { ip4, kind } = this.own;
-    if (!this.#settled || kind === 'static' || (ip4 !== null && this.owner(ip4) === this.#me)) return false;
+    const { kind } = this.own;
+    if (!this.#settled || kind === 'static' || !this.isHomeless) return false;
     if (now < this.nextReview()) return false;
     if (now - this.#movedAt > MOVES_FORGOTTEN_MS) this.#moves = 0;
-    const chosen = this.#subnet.choose(
-      this.#me,
-      (each) => !this.#claimants.has(each) && !this.#reserved.has(each),
-    );
+    const isFree = (each: string): boolean =>
+      this.#contenders(each).length === 0 && !this.#reserved.has(each);
+    const chosen =
+      this.#subnet.choose(this.#me, (each) => isFree(each) && !this.#refused.has(each)) ??
+      this.#subnet.choose(this.#me, isFree);
     if (chosen === undefined) return false;
     this.#moves++;
     this.#movedAt = now;
@@ -120,17 +213,17 @@ export class AddressClaims {
     );
   }
 
-  /** Whether this node's own address is contested by one who wins it, or there was none left to choose. */
+  /** Whether this node's own address is another's, here or (an automatic one) elsewhere, or there was none left to choose. */
   get isHomeless(): boolean {
     const { ip4 } = this.own;
-    return this.#settled && (ip4 === null || this.owner(ip4) !== this.#me);
+    return this.#settled && (ip4 === null || this.owner(ip4) !== this.#me || this.#refused.has(ip4));
   }
 
-  /** Who has an address. */
+  /** Who has an address; be it one who is away. */
   owner(ip4: string): Uid | undefined {
     let best: Uid | undefined;
-    for (const uid of this.#claimants.get(ip4) ?? []) {
-      if (best === undefined || this.#comesBefore(uid, best)) best = uid;
+    for (const uid of this.#contenders(ip4)) {
+      if (best === undefined || this.#comesBefore(uid, best, ip4)) best = uid;
     }
     return best;
   }
@@ -151,17 +244,54 @@ export class AddressClaims {
     return this.#outside.get(uid);
   }
 
-  /** The others that claim the same address as a node. */
+  /** The others that claim the same address as a node, or for whom it is kept. */
   rivalsOf(uid: Uid): Uid[] {
     const ip4 = this.#claims.get(uid)?.ip4;
     if (ip4 === undefined || ip4 === null) return [];
-    return [...(this.#claimants.get(ip4) ?? [])].filter((each) => each !== uid).sort();
+    return this.#contenders(ip4)
+      .filter((each) => each !== uid)
+      .sort();
   }
 
-  #comesBefore(a: Uid, b: Uid): boolean {
-    const aIsStatic = this.#claims.get(a)?.kind === 'static';
-    const bIsStatic = this.#claims.get(b)?.kind === 'static';
-    return aIsStatic === bIsStatic ? a < b : aIsStatic;
+  /**
+   * Who claims an address, and for whom it is kept while they are away. A member's machine that is away gives way to another one of the
+   * same member: it replaces it.
+   */
+  #contenders(ip4: string): Uid[] {
+    const claimants = [...(this.#claimants.get(ip4) ?? [])];
+    const away = this.#tenure.holders(ip4).filter((uid) => uid !== this.#me && this.isAway(uid));
+    if (away.length === 0) return claimants;
+    const members = claimants.map((uid) => this.#memberOf(uid));
+    const isReplaced = (uid: Uid): boolean => {
+      const member = this.#memberOf(uid);
+      return member !== undefined && members.includes(member);
+    };
+    return [...claimants, ...away.filter((uid) => !isReplaced(uid))];
+  }
+
+  #comesBefore(a: Uid, b: Uid, ip4: string): boolean {
+    const [aIsStatic, bIsStatic] = [this.#isStatic(a), this.#isStatic(b)];
+    if (aIsStatic !== bIsStatic) return aIsStatic;
+    if (!aIsStatic) return a < b;
+    const [aIsVerified, bIsVerified] = [this.#isVerified(a), this.#isVerified(b)];
+    if (aIsVerified !== bIsVerified) return aIsVerified;
+    const [aSince, bSince] = [this.heldSince(a, ip4), this.heldSince(b, ip4)];
+    if (aSince === bSince) return a < b;
+    return bSince === undefined || (aSince !== undefined && aSince < bSince);
+  }
+
+  /** Whose address is kept for him wrote it down. */
+  #isStatic(uid: Uid): boolean {
+    return (this.#claims.get(uid)?.kind ?? 'static') === 'static';
+  }
+
+  /** This node believes itself before others where it was there before them. */
+  #isVerified(uid: Uid): boolean {
+    return uid === this.#me ? this.#ownSince !== undefined : this.#tenure.isVerified(uid);
+  }
+
+  #memberOf(uid: Uid): string | undefined {
+    return uid === this.#me ? this.#tenure.self : this.#tenure.memberOf(uid);
   }
 
   #put(uid: Uid, claim: Claim): void {

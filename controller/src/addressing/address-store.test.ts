@@ -22,9 +22,10 @@ test('what was saved last is there after a restart, for nobody else to read', as
   expect(await store.load()).toEqual({ ip4: null, friends: [] });
   store.save({ ip4: '10.0.0.1', friends: [] });
   store.save({ ip4: '10.0.0.2', friends: [] });
-  store.save({ ip4: '10.0.0.3', friends: [FRIEND] });
+  const held = { ip4: '10.0.0.3', since: '2026-01-02T03:04:05.000Z' };
+  store.save({ ip4: '10.0.0.3', friends: [FRIEND], held });
   await store.saved();
-  expect(await new AddressStore(file, log).load()).toEqual({ ip4: '10.0.0.3', friends: [FRIEND] });
+  expect(await new AddressStore(file, log).load()).toEqual({ ip4: '10.0.0.3', friends: [FRIEND], held });
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   expect(await readdir(dir)).toEqual(['addresses.json']);
 });

@@ -11,12 +11,16 @@ const stored = z.strictObject({
   /** Address that this node chose for itself; null: none yet. */
   ip4: z.ipv4().nullable(),
   friends: z.array(mapped).max(MAX_MAPPED),
+  /** Its own static address when nobody else claimed it, and since when. */
+  held: z.strictObject({ ip4: z.ipv4(), since: z.string() }).exactOptional(),
 });
 
 /** What is remembered of addresses, so that nobody's changes with a restart. */
 export interface Remembered {
   ip4: string | null;
   friends: MappedNode[];
+  /** The static address that this node has had for itself, and since when; left out: none. */
+  held?: { ip4: string; since: string };
 }
 
 /** The file of the addresses that this node chose. Losing it costs a change of addresses, so a damaged one is set aside. */
@@ -42,8 +46,8 @@ export class AddressStore {
       return { ip4: null, friends: [] };
     }
     try {
-      const { ip4, friends } = stored.parse(JSON.parse(text));
-      return { ip4, friends };
+      const { version: _, ...remembered } = stored.parse(JSON.parse(text));
+      return remembered;
     } catch (error) {
       this.#log.error(`${this.#file} is damaged and is set aside: ${describeError(error)}`);
       await rename(this.#file, `${this.#file}.damaged`).catch((failure: unknown) =>

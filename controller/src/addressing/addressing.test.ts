@@ -2,6 +2,7 @@ import type { KithConfig } from '@kith/config';
 import { expect, test } from 'vitest';
 import type { Remembered } from './address-store.ts';
 import { Addressing } from './addressing.ts';
+import { NO_TENURE, type Tenure } from './tenure.ts';
 
 const ME = '05'.repeat(20);
 const BOB = '09'.repeat(20);
@@ -25,10 +26,12 @@ const base: Pick<KithConfig, 'network' | 'xmpp'> = {
 function make(
   network: Partial<KithConfig['network']>,
   remembered: Remembered = { ip4: null, friends: [] },
+  tenure?: Tenure,
 ): { addressing: Addressing; saved: Remembered[] } {
   const saved: Remembered[] = [];
   const config = { ...base, network: { ...base.network, ...network } };
-  return { addressing: new Addressing(ME, config, remembered, (each) => saved.push(each)), saved };
+  const save = (each: Remembered) => saved.push(each);
+  return { addressing: new Addressing(ME, config, remembered, save, tenure), saved };
 }
 
 test('a social network: friends are seen in our own subnet, and their packets are rewritten to it', () => {
@@ -75,4 +78,40 @@ test('who claims the address of another gets no traffic under it, whatever it sa
   expect(addressing.owner('10.3.0.1')).toBe(ME);
   addressing.gone(BOB);
   expect(addressing.rivalsOf(ME)).toEqual([]);
+});
+
+test('an automatic node is told that its address is kept for one who is away, and leaves it; where the holder is there it sees for itself', () => {
+  const tenure: Tenure = {
+    ...NO_TENURE,
+    heldSince: (uid, ip4) => (uid === EVE && ip4 === '10.3.0.7' ? '2026-01-02T03:04:05.000Z' : undefined),
+    holders: (ip4) => (ip4 === '10.3.0.7' ? [EVE] : []),
+    addresses: () => ['10.3.0.7'],
+  };
+  const { addressing } = make({}, undefined, tenure);
+  expect(addressing.kept()).toEqual(['10.3.0.7']);
+  addressing.heard(BOB, 'bob@x.test', { ip4: '10.3.0.7', kind: 'auto' }, 0);
+  expect(addressing.member(BOB)).toMatchObject({ ip4: null, ip4_translated: true });
+  expect(addressing.refusalFor(BOB)).toBe('10.3.0.7');
+  const bob = make({ ip4: null }, { ip4: '10.3.0.7', friends: [] });
+  expect(bob.addressing.refused('10.3.0.9', 0)).toBe(false);
+  expect(bob.addressing.refused('10.3.0.7', 0)).toBe(true);
+  addressing.heard(BOB, 'bob@x.test', bob.addressing.announcement, 0);
+  expect(addressing.refusalFor(BOB)).toBeUndefined();
+  expect(addressing.member(BOB).ip4).toBe(bob.addressing.local.ip4);
+  // A person wrote a static one down; and there is nothing to tell where the holder says it.
+  addressing.heard(BOB, 'bob@x.test', { ip4: '10.3.0.7', kind: 'static' }, 0);
+  expect(addressing.refusalFor(BOB)).toBeUndefined();
+  addressing.heard(BOB, 'bob@x.test', { ip4: '10.3.0.7', kind: 'auto' }, 0);
+  addressing.heard(EVE, 'eve@x.test', { ip4: '10.3.0.7', kind: 'static' }, 0);
+  expect(addressing.refusalFor(BOB)).toBeUndefined();
+});
+
+test('a static address that this node had for itself is remembered, and another one of the config is not', () => {
+  const { addressing, saved } = make({});
+  addressing.keep(new Date(0));
+  const held = { ip4: '10.3.0.1', since: '1970-01-01T00:00:00.000Z' };
+  expect(saved).toEqual([{ ip4: null, friends: [], held }]);
+  expect(make({}, saved[0]).addressing.heldSince(ME, '10.3.0.1')).toBe(held.since);
+  const moved = make({ ip4: { address: '10.3.0.2', prefix_length: 24 } }, saved[0]);
+  expect(moved.addressing.heldSince(ME, '10.3.0.2')).toBeUndefined();
 });

@@ -5,6 +5,7 @@ import type { Remembered } from './address-store.ts';
 import { IP6_PREFIX_LENGTH, networkPrefix, overlayIp6 } from './overlay-ip6.ts';
 import { SocialMap } from './social-map.ts';
 import { Subnet } from './subnet.ts';
+import { NO_TENURE, type Tenure } from './tenure.ts';
 
 /** What tincan is to know of a member's node. */
 export interface MemberAddress {
@@ -39,12 +40,16 @@ export class Addressing {
   readonly #prefix: Uint8Array;
   readonly #save: (remembered: Remembered) => void;
 
-  /** @param save called with what is to be remembered, whenever that changed */
+  /**
+   * @param save called with what is to be remembered, whenever that changed
+   * @param tenure who held which static address before
+   */
   constructor(
     me: Uid,
     { network, xmpp }: Pick<KithConfig, 'network' | 'xmpp'>,
     remembered: Remembered,
     save: (remembered: Remembered) => void,
+    tenure: Tenure = NO_TENURE,
   ) {
     this.#me = me;
     this.#save = save;
@@ -54,7 +59,9 @@ export class Addressing {
       network.ip4 === null
         ? { ip4: remembered.ip4, kind: 'auto' }
         : { ip4: network.ip4.address, kind: 'static' };
-    this.#claims = new AddressClaims(me, this.#subnet, own, new Set(Object.values(network.friends)));
+    const ownSince = remembered.held?.ip4 === own.ip4 ? remembered.held?.since : undefined;
+    const reserved = new Set(Object.values(network.friends));
+    this.#claims = new AddressClaims(me, this.#subnet, own, reserved, tenure, ownSince);
     if (network.kind === 'social') {
       // Nobody else has a say about a view of one's own, so there is nothing to wait for.
       if (this.#claims.settle(0)) this.#claims.review(0);
@@ -108,6 +115,40 @@ export class Addressing {
   /** Leaves an address that turned out to be another's, if that may be now. True when this node's address changed. */
   review(now: number): boolean {
     return this.#changed(this.#claims.review(now));
+  }
+
+  /** Notes who holds which static address, from now on; to be called when all who are there may have been heard, and after changes. */
+  keep(now: Date): void {
+    if (this.#map === undefined && this.#claims.keep(now)) this.#remember();
+  }
+
+  /** The addresses that others hold: nobody else is to send from them. */
+  kept(): string[] {
+    return this.#map === undefined ? this.#claims.kept() : [];
+  }
+
+  /** Another node keeps this node's address for a third. True when this node's address changed by it. */
+  refused(ip4: string, now: number): boolean {
+    if (this.#map !== undefined) return false;
+    this.#claims.refuse(ip4);
+    return this.review(now);
+  }
+
+  /** The automatic address that a node is to leave because it is kept for one who is away; undefined: none. */
+  refusalFor(uid: Uid): string | undefined {
+    const { ip4 = null, kind } = this.#claims.claimOf(uid) ?? {};
+    if (ip4 === null || kind !== 'auto' || !this.#claims.isKeptFrom(uid)) return undefined;
+    return this.isAway(this.#claims.owner(ip4) ?? uid) ? ip4 : undefined;
+  }
+
+  /** Whether nothing is heard of a node, whose address may be kept for it all the same. */
+  isAway(uid: Uid): boolean {
+    return this.#claims.isAway(uid);
+  }
+
+  /** Since when a node holds a static address, ISO 8601; undefined: it does not. */
+  heldSince(uid: Uid, ip4: string): string | undefined {
+    return this.#claims.heldSince(uid, ip4);
   }
 
   /** When `review` is to be called; Infinity: no need. */
@@ -187,6 +228,11 @@ export class Addressing {
 
   #remember(): void {
     const { ip4, kind } = this.#claims.own;
-    this.#save({ ip4: kind === 'auto' ? ip4 : null, friends: this.#map?.nodes ?? [] });
+    const since = this.#claims.ownSince;
+    this.#save({
+      ip4: kind === 'auto' ? ip4 : null,
+      friends: this.#map?.nodes ?? [],
+      ...(ip4 === null || since === undefined ? {} : { held: { ip4, since } }),
+    });
   }
 }

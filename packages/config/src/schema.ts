@@ -165,7 +165,7 @@ const network = z.strictObject(
       .exactOptional()
       .meta({
         description:
-          '`2`: the network is one Ethernet switch, broadcasts included; `3`: IP packets between members only, nothing is flooded. All nodes of a network must have the same.',
+          '`2`: the network is one Ethernet switch, broadcasts included; `3`: IP packets between members only, nothing is flooded. All nodes of a network should have the same: between the two only IP packets pass.',
         computed_default: '`2`, or `3` where `kind` is `social`, the only choice there',
       }),
     links: links.prefault({}),

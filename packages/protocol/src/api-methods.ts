@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { accountPair } from './account.ts';
 import { parseCandidates } from './candidate.ts';
 import { securityTerms } from './security-terms.ts';
 import { MAX_ATTEMPT, MAX_SIGNAL_CHARS } from './signal.ts';
@@ -62,6 +63,9 @@ const MAX_IGNORED_INTERFACES = 64;
 /** Longest interface name that Linux has (IFNAMSIZ - 1). */
 const MAX_INTERFACE_CHARS = 15;
 
+/** Addresses that may be kept for their nodes: a list of as many fits into a datagram, and a network has fewer static ones. */
+export const MAX_KEPT_ADDRESSES = 2_048;
+
 /** The calls of tincan's API by IPOP's names; calls and fields that IPOP does not have are marked. */
 export const API_CALLS = {
   set_cb_endpoint: z.object({
@@ -103,6 +107,8 @@ export const API_CALLS = {
     attempt: z.number().int().min(1).max(MAX_ATTEMPT).optional(),
     /** Ours: both ends' security terms as the controller knows them, confirmed by the control channel's hello. */
     security: z.object({ mine: securityTerms, theirs: securityTerms }).optional(),
+    /** Ours: whose the two ends are, to be confirmed by the control channel's hello. Left out: nothing is compared. */
+    accounts: accountPair.optional(),
     /** Ours: IPv4 address translation of a social network. */
     translation: translation.optional(),
   }),
@@ -159,6 +165,8 @@ export const API_CALLS = {
   }),
   /** Ours: takes set_member back; a link that is there stays. */
   remove_member: z.object({ uid }),
+  /** Ours: no link may send from these but one that came up with it, in layer 2 either. Repeating it replaces the list. */
+  set_kept_addresses: z.object({ ip4: z.array(ip4).max(MAX_KEPT_ADDRESSES) }),
   /** Ours: how frames are handled that no link carries. */
   set_network_mode: z.object({
     layer: z.union([z.literal(2), z.literal(3)], 'must be 2 or 3'),

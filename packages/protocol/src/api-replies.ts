@@ -9,6 +9,13 @@ import { networkView } from './network-view.ts';
 const callId = z.union([z.number(), z.string()]).optional();
 const count = z.number();
 
+/** Ours: the XMPP session that register_svc asked for. `detail` is the code and the text of the last failure. */
+const xmppSession = z.object({
+  jid: z.string(),
+  state: z.enum(['connecting', 'online', 'waiting', 'refused', 'conflict', 'stopped']),
+  detail: z.string().nullable(),
+});
+
 const localState = z.object({
   type: z.literal('local_state'),
   id: callId,
@@ -29,6 +36,8 @@ const localState = z.object({
   direct_port: count.nullable().optional(),
   /** How UDP leaves this machine. */
   network: networkView.optional(),
+  /** Ours, of `kith tincan` after register_svc. */
+  xmpp: xmppSession.optional(),
   /** How many peer_state replies follow this one. */
   peers: count,
   counters: z.record(z.string(), count),
@@ -65,7 +74,10 @@ const peerState = z.object({
   last_time: count.optional(),
   security: z.enum(['dtls', 'none']).optional(),
   stats: z.array(connectionStats).optional(),
-  /** Seconds since the peer's last presence: IPOP's field. tincan knows no XMPP, so that it is 0. */
+  /**
+   * Seconds since the peer was last known to be present at the XMPP server: IPOP's field. tincan knows no XMPP, so that it says 0; the
+   * gateway before it knows better.
+   */
   xmpp_time: count.optional(),
   /** Ours, from here on. */
   attempt: count,
@@ -77,6 +89,8 @@ const peerState = z.object({
   relayed: z.boolean().optional(),
   /** How UDP leaves the peer's machine, as it says; null: it has not said. */
   network: networkView.nullable().optional(),
+  /** How the peer handles frames, as it said when the link came up. */
+  layer: z.union([z.literal(2), z.literal(3)]).optional(),
   rtt_ms: z.number().nullable(),
   rx_bytes: count,
   tx_bytes: count,
@@ -94,6 +108,8 @@ const conStat = z.object({
   /** Ours: which attempt it speaks of, and why it ended. */
   attempt: count,
   reason: z.string().optional(),
+  /** Ours: the reason's code, where a controller may want to act on it: ACCOUNT_MISMATCH, ACCOUNT_MISTOLD. */
+  code: z.string().optional(),
 });
 
 /** Local candidates of a link for the controller to deliver; `data` is the fingerprint and the candidates, separated by spaces. */
@@ -141,6 +157,9 @@ const pathEvents = z.object({
   events: z.array(z.object({ ago_ms: count, what: z.string() })),
 });
 
+/** Ours: the XMPP session of register_svc came up, was lost or was refused. */
+const xmppState = xmppSession.extend({ type: z.literal('xmpp_state') });
+
 const ok = z.object({ type: z.literal('ok'), id: callId, m: z.string() });
 const echo = z.object({ type: z.literal('echo_request'), id: callId, msg: z.string() });
 const error = z.object({
@@ -162,6 +181,7 @@ const apiReply = z.discriminatedUnion('type', [
   networkChanged,
   peerMessage,
   pathEvents,
+  xmppState,
   ok,
   echo,
   error,
@@ -175,6 +195,7 @@ export type LinkWanted = z.output<typeof linkWanted>;
 export type LinkSuspect = z.output<typeof linkSuspect>;
 export type NetworkChanged = z.output<typeof networkChanged>;
 export type PeerMessage = z.output<typeof peerMessage>;
+export type XmppSessionState = z.output<typeof xmppSession>;
 
 /** @throws PeerError API_REPLY_INVALID when the payload is no reply or notification of tincan's. */
 export function parseApiReply(payload: Uint8Array): ApiReply {

@@ -1,5 +1,6 @@
 import { PeerError } from '@kith/base';
 import { z } from 'zod';
+import { accountPair } from './account.ts';
 import { MAX_PEER_MESSAGE_CHARS, PEER_MESSAGE_NAME } from './api-methods.ts';
 import { API_TYPE_ICC_CONTROL, API_TYPE_ICC_PACKET, MAX_ICC_BYTES } from './api-packets.ts';
 import { directAnswer, directCandidates, directOffer, directReady, directUsing } from './direct-control.ts';
@@ -24,6 +25,10 @@ const hello = z.object({
   security: securityTerms.nullable(),
   /** The receiver's terms as the sender heard them by XMPP. */
   heard: securityTerms.nullable(),
+  /** Whose the sender is, and whose it takes the receiver to be; left out where its controller did not say. */
+  accounts: accountPair.exactOptional(),
+  /** How the sender handles frames, as `set_network_mode` says. */
+  layer: z.union([z.literal(2), z.literal(3)]).exactOptional(),
   features: z.array(z.string().max(32)).max(32),
 });
 const ping = z.object({

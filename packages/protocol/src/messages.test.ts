@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   type ApiCallError,
+  accountDigest,
   type ControlMessage,
   decodeControl,
   decodeSignal,
@@ -30,7 +31,7 @@ const terms = fc.record({
 test('a signal survives its codec and is ASCII whatever the group names', () => {
   fc.assert(
     fc.property(terms, fc.integer({ min: 1, max: 1000 }), (security, attempt) => {
-      const signal: Signal = { v: 1, uid, fpr, attempt, cas, security };
+      const signal: Signal = { v: 1, uid, fpr, attempt, cas, security, refused: '172.31.0.9' };
       const data = encodeSignal(signal);
       expect(data).toMatch(/^[\x20-\x7e]*$/);
       expect(decodeSignal(data)).toEqual(signal);
@@ -89,12 +90,45 @@ test('control messages survive their codec', () => {
       heard: { mode: 'groups', groups: ['a'], without_common_group: 'plain' },
       features: ['x'],
     },
+    {
+      ...{
+        t: 'hello',
+        v: 1,
+        uid,
+        attempt: 3,
+        ip4: null,
+        ip6: null,
+        security: null,
+        heard: null,
+        features: [],
+      },
+      accounts: { mine: accountDigest('alice@x.test'), theirs: accountDigest('bob@x.test') },
+      layer: 3,
+    },
     { t: 'ping', id: 7, sent: 12 },
     { t: 'pong', id: 7 },
     { t: 'credit', grant: 512, seq: 0, received: 0 },
     { t: 'bye', reason: 'done' },
   ];
   for (const message of messages) expect(decodeControl(encodeControl(message))).toEqual(message);
+});
+
+test.each([
+  ['accounts', 'bob@x.test'],
+  ['accounts.mine', { mine: 'AB'.repeat(32), theirs: accountDigest('x') }],
+  ['accounts.theirs', { mine: accountDigest('x'), theirs: 'ab'.repeat(33) }],
+])('a hello with bad %s is refused by name, whoever wrote it', (field, accounts) => {
+  const hello = { t: 'hello', v: 1, uid, attempt: 1, ip4: null, ip6: null, security: null, heard: null };
+  expect(() => decodeControl(JSON.stringify({ ...hello, features: [], accounts }))).toThrow(
+    expect.objectContaining({ code: 'CONTROL_INVALID', field }),
+  );
+});
+
+test('an account is a digest of its bare JID that everybody can compute', () => {
+  // printf %s bob@vpn.test | sha256sum
+  expect(accountDigest('bob@vpn.test')).toBe(
+    '7d240781d9588fa231dd8a42a64d7af325021cc0c8dd2898bfdf359a8c78e6bc',
+  );
 });
 
 test.each([

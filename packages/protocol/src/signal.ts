@@ -32,6 +32,8 @@ const signalSchema = z.object({
   security: securityTerms,
   /** The sender's own address in the network, as its presence says it; left out by nodes that do not know it. */
   node: z.object({ ip4: z.ipv4().nullable(), kind: z.enum(['static', 'auto']) }).exactOptional(),
+  /** The receiver's address, chosen by itself, which it cannot have here: the sender keeps it for a node that is away. */
+  refused: z.ipv4().exactOptional(),
   /** How UDP leaves the sender's machine; one that cannot be read says nothing. */
   network: networkView.optional().catch(undefined),
 });

@@ -34,6 +34,11 @@ const linkStatus = z.object({
   /** Milliseconds since the last message of the peer arrived. */
   last_heard_ms: z.number().nullable(),
   detail: z.string().nullable(),
+  /** How the node handles frames, `network.layer` there; null: it has not said. */
+  layer: z
+    .union([z.literal(2), z.literal(3)])
+    .nullable()
+    .exactOptional(),
   /** What the node's UID is to this node; null where it is not known. */
   trust: z.enum(TRUST_LEVELS).nullable().exactOptional(),
 });
@@ -70,6 +75,8 @@ export const statusReport = z.object({
     network: networkView.exactOptional(),
     /** Left out where no controller answers. */
     ip6: z.string().nullable().exactOptional(),
+    /** `network.layer` of this node. */
+    layer: z.union([z.literal(2), z.literal(3)]).exactOptional(),
     /** What is wrong with this node's address, or null. */
     detail: z.string().nullable().exactOptional(),
     controller_uptime_ms: z.number(),

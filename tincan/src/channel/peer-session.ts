@@ -1,4 +1,4 @@
-import { BugError, describeError, type Logger } from '@kith/base';
+import { BugError, describeError, type Logger, Timers } from '@kith/base';
 import { type Candidate, fromSdpCandidate, type IceServer, toSdpCandidate, type Uid } from '@kith/protocol';
 import { type DataChannel, PeerConnection, setSctpSettings } from 'node-datachannel';
 import type { Identity } from '../identity.ts';
@@ -56,6 +56,7 @@ export class PeerSession {
   readonly #frames: DataChannel;
   readonly #local: IceCredentials;
   #remote: IceCredentials | undefined;
+  readonly #timers = new Timers();
   #closed = false;
   #opened = false;
 
@@ -193,10 +194,15 @@ export class PeerSession {
     };
   }
 
-  close(): void {
+  /**
+   * From now on nothing is taken from the peer and nothing told of it.
+   * @param lingerMs what was sent may still arrive for so long, if the peer does not end the connection before
+   */
+  close(lingerMs = 0): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#connection.close();
+    if (lingerMs === 0) this.#connection.close();
+    else this.#timers.after('linger', lingerMs, () => this.#connection.close());
   }
 
   #channelOpen(): void {

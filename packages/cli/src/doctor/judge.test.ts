@@ -1,6 +1,7 @@
+import type { LinkStatus, StatusReport } from '@kith/protocol';
 import { expect, test } from 'vitest';
 import { formatFindings, ok, warn } from './finding.ts';
-import { judgeClock, judgeMtu, judgeNetwork, judgeOverlap } from './judge.ts';
+import { judgeClock, judgeMtu, judgeNetwork, judgeOverlap, judgeStatus } from './judge.ts';
 import { askByStream, askByUdp, viewOf } from './stun-probe.ts';
 
 test.each([
@@ -18,6 +19,36 @@ test.each([
 test('an interface that carries less than IPv6 needs fails, with the command that mends it', () => {
   expect(judgeMtu('eth0', 1500).level).toBe('ok');
   expect(judgeMtu('eth0', 1279).advice).toContain('ip link set eth0 mtu');
+});
+
+test('a link to a node of another layer is found, with what to do', () => {
+  const link: LinkStatus = {
+    ...{ name: 'bob@x', uid: 'b', address: null, state: 'online', security: null, why: null, layer: 3 },
+    ...{
+      carrier: null,
+      path: null,
+      rtt_ms: null,
+      rx_bytes: 0,
+      tx_bytes: 0,
+      last_heard_ms: null,
+      detail: null,
+    },
+  };
+  const report: StatusReport = {
+    ...{ schema: 1, network: 'demo', tap: null, members: 1, counters: {}, links: [link] },
+    node: { uid: null, jid: 'a@x', ip4: null, mac: null, layer: 2, controller_uptime_ms: 0 },
+    hub: { state: 'online', server: 'xmpp://x', since_ms: 0, detail: null, retry_in_ms: null },
+    tincan: { running: true, instance: null, detail: null },
+  };
+  expect(judgeStatus(report)).toMatchObject([
+    {
+      check: 'layer',
+      level: 'warn',
+      detail: expect.stringContaining('bob@x runs layer 3, this node layer 2'),
+    },
+  ]);
+  expect(judgeStatus({ ...report, links: [{ ...link, layer: 2 }] })).toEqual([]);
+  expect(judgeStatus({ ...report, links: [{ ...link, layer: null }] })).toEqual([]);
 });
 
 test('another interface inside the network fails, the network itself does not', () => {

@@ -75,7 +75,22 @@ export function judgeStatus(report: StatusReport): Finding[] {
       ),
     );
   }
+  findings.push(...judgeLayers(report));
   return findings;
+}
+
+function judgeLayers({ node, links }: StatusReport): Finding[] {
+  const others = links.filter(
+    ({ state, layer }) =>
+      state === 'online' && typeof layer === 'number' && node.layer !== undefined && layer !== node.layer,
+  );
+  return others.map(({ name, layer }) =>
+    warn(
+      'layer',
+      `${name} runs layer ${layer}, this node layer ${node.layer}: only IP packets pass between the two, no broadcasts`,
+      'give all configs of the network the same network.layer',
+    ),
+  );
 }
 
 /** @param mtu bytes that the interface carries in one packet */
