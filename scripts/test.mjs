@@ -55,6 +55,12 @@ async function lint() {
   if ((await runVisibly(command, args, ownerRights())) !== 0) failed('lint');
 }
 
+/** The seed of the soak among the tests, where one is wished for. */
+function seedOfSoak() {
+  const { KITH_SOAK_SEED } = process.env;
+  return KITH_SOAK_SEED === undefined ? {} : { KITH_SOAK_SEED };
+}
+
 /** @param {string} reports */
 async function allTests(reports) {
   const rights = ownerRights();
@@ -66,7 +72,7 @@ async function allTests(reports) {
   const options = ['--config', 'vitest.e2e.config.ts', '--configLoader', 'runner'];
   const what = 'end-to-end tests: network namespaces, TAP devices and private ejabberds';
   return tests('end-to-end', reports, options, (command) =>
-    runAsRoot(command, { what, say, env: { KITH_LAB_LOGS: logs } }),
+    runAsRoot(command, { what, say, env: { KITH_LAB_LOGS: logs, ...seedOfSoak() } }),
   );
 }
 

@@ -2,19 +2,40 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describeError, type Logger, monotonicMs } from '@kith/base';
 import type { KithConfig } from '@kith/config';
-import { PCP_NONCE_BYTES, type PortMappingStatus } from '@kith/protocol';
-import { type OuterAddress, PortMapper, readHomeNetwork, searchMapping } from './port-mapping/index.ts';
+import { type LocalState, PCP_NONCE_BYTES, type PortMappingStatus } from '@kith/protocol';
+import {
+  type Mapping,
+  type OuterAddress,
+  PortMapper,
+  type PortMapperOptions,
+  readHomeNetwork,
+  searchMapping,
+} from './port-mapping/index.ts';
 import type { TincanClient } from './tincan-client.ts';
 
 /** A UID that nobody has: what is asked is about tincan itself. */
 const NOBODY = '0'.repeat(40);
 
 export interface DirectPortParts {
-  config: Pick<KithConfig, 'name' | 'direct'>;
+  config: Pick<KithConfig, 'name'> & { direct: Pick<KithConfig['direct'], 'enabled' | 'port_mapping'> };
   secretFile: string;
-  tincan: Pick<TincanClient, 'call' | 'getState'>;
+  tincan: Pick<TincanClient, 'call'> & {
+    getState(uid: string, stats: boolean): Promise<{ local: Pick<LocalState, 'direct_port'> }>;
+  };
   log: Logger;
 }
+
+/** The router as it is found and asked. */
+export interface RouterDoor {
+  readNetwork: PortMapperOptions['readNetwork'];
+  search(
+    request: Parameters<PortMapperOptions['search']>[0],
+    nonce: Uint8Array,
+    description: string,
+  ): Promise<Mapping>;
+}
+
+const MACHINE: RouterDoor = { readNetwork: readHomeNetwork, search: searchMapping };
 
 /**
  * Lets the router map the port of tincan's direct socket, and tells tincan where that leads. It is the controller that asks, because
@@ -26,7 +47,7 @@ export class DirectPort {
   /** Why no router is asked, or null. */
   readonly #off: string | null;
 
-  constructor(parts: DirectPortParts) {
+  constructor(parts: DirectPortParts, router: RouterDoor = MACHINE) {
     this.#parts = parts;
     const { direct, name } = parts.config;
     const whyOff = direct.port_mapping === 'off' ? 'direct.port_mapping is "off"' : null;
@@ -35,8 +56,8 @@ export class DirectPort {
       log: parts.log,
       clock: monotonicMs,
       random: Math.random,
-      readNetwork: readHomeNetwork,
-      search: async (request) => searchMapping(request, await this.#nonce(), `kith ${name}`),
+      readNetwork: () => router.readNetwork(),
+      search: async (request) => router.search(request, await this.#nonce(), `kith ${name}`),
       changed: (address) => void this.#tell(address),
     });
   }

@@ -10,7 +10,14 @@ export interface Bench<O extends Record<string, number>> {
   name: string;
   /** Numbers that the command line may change by `--name=number`, and their defaults. */
   options: O;
-  work: (stage: { lab: Lab; options: O; channelOnly: boolean }) => Promise<Figures>;
+  /** Words that the command line may choose by `--name=word`; the first is the default. */
+  choices?: Record<string, readonly [string, ...string[]]>;
+  work: (stage: {
+    lab: Lab;
+    options: O;
+    chosen: Readonly<Record<string, string>>;
+    channelOnly: boolean;
+  }) => Promise<Figures>;
 }
 
 /** Prints a line for the person who watches. */
@@ -23,14 +30,14 @@ export function say(text: string): void {
  * data channel. Whatever way it ends, nothing stays: what a signal cuts short, the lab's reaper cleans up.
  */
 export async function runBench<O extends Record<string, number>>(bench: Bench<O>): Promise<void> {
-  const { options, channelOnly } = readOptions(bench.options);
+  const { options, chosen, channelOnly } = readOptions(bench.options, bench.choices ?? {});
   const lab = await Lab.create({ name: bench.name });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => void lab.abandon().finally(() => process.exit(130)));
   }
   try {
-    const figures = await bench.work({ lab, options, channelOnly });
-    say(JSON.stringify({ bench: bench.name, ...options, ...figures }));
+    const figures = await bench.work({ lab, options, chosen, channelOnly });
+    say(JSON.stringify({ bench: bench.name, ...options, ...chosen, ...figures }));
   } catch (error) {
     process.stderr.write(`FAILED: ${describeError(error)}\n`);
     process.exitCode = 1;
@@ -39,12 +46,17 @@ export async function runBench<O extends Record<string, number>>(bench: Bench<O>
   }
 }
 
-function readOptions<O extends Record<string, number>>(defaults: O): { options: O; channelOnly: boolean } {
+function readOptions<O extends Record<string, number>>(
+  defaults: O,
+  choices: NonNullable<Bench<O>['choices']>,
+): { options: O; chosen: Record<string, string>; channelOnly: boolean } {
   const names = Object.keys(defaults);
   const { values } = parseArgs({
     options: {
       channel: { type: 'boolean', default: false },
-      ...Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
+      ...Object.fromEntries(
+        [...names, ...Object.keys(choices)].map((name) => [name, { type: 'string' as const }]),
+      ),
     },
   });
   const options = { ...defaults };
@@ -55,7 +67,13 @@ function readOptions<O extends Record<string, number>>(defaults: O): { options: 
     if (!(number > 0)) throw new RangeError(`--${name} must be a number above zero`);
     Object.assign(options, { [name]: number });
   }
-  return { options, channelOnly: values.channel === true };
+  const chosen = Object.entries(choices).map(([name, words]) => {
+    const given: unknown = Object.entries(values).find(([key]) => key === name)?.[1] ?? words[0];
+    const word = words.find((one) => one === given);
+    if (word === undefined) throw new RangeError(`--${name} must be one of ${words.join(', ')}`);
+    return [name, word] as const;
+  });
+  return { options, chosen: Object.fromEntries(chosen), channelOnly: values.channel === true };
 }
 
 /** Prints rows under their heads, in columns. */

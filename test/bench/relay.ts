@@ -1,5 +1,6 @@
-// One TCP stream over a relayed link: sealed datagrams of the direct carrier by TURN against the data channel by the same TURN server.
-import { measureTcp } from '../lab/index.ts';
+// One TCP stream over a relayed link: sealed datagrams of the direct carrier by TURN against the data channel (`--channel`) by the same
+// TURN server, which both ends reach by `--transport`.
+import { type Ejabberd, type Host, measureTcp } from '../lab/index.ts';
 import { rounded, runBench, say, table } from './bench.ts';
 import { ALICE, BOB, carrierOf, makePair, untilLinked } from './pair.ts';
 
@@ -9,23 +10,14 @@ const SETTLE_MS = 30_000;
 await runBench({
   name: 'relay',
   options: { seconds: 5, runs: 3 },
-  work: async ({ lab, options, channelOnly }) => {
+  choices: { transport: ['udp', 'tcp', 'tls'] },
+  work: async ({ lab, options, chosen, channelOnly }) => {
     const { hub, alice, bob } = await makePair(lab, channelOnly);
     for (const node of [alice, bob]) {
       const peers = [alice, bob].filter((other) => other !== node).map(({ host }) => host);
-      // UDP reaches the hub and nobody else; what the hub relays comes from its own address.
-      const rules = [
-        'table inet apart {',
-        '  chain output {',
-        '    type filter hook output priority 0',
-        ...peers.map(
-          ({ ip4, ip6 }) =>
-            `    ip daddr ${ip4} meta l4proto udp drop\n    ip6 daddr ${ip6} meta l4proto udp drop`,
-        ),
-        '  }',
-        '}',
-      ];
-      await node.host.run('nft', ['-f', '-'], { input: `${rules.join('\n')}\n` });
+      const passing = chosen.transport === 'udp' ? byUdp(peers) : byStream(chosen.transport, hub);
+      const rules = `table inet apart {\n chain output {\n type filter hook output priority 0\n ${passing.join('\n ')}\n }\n}\n`;
+      await node.host.run('nft', ['-f', '-'], { input: rules });
     }
     await Promise.all([alice.up(), bob.up()]);
     await untilLinked({ hub, alice, bob });
@@ -55,3 +47,17 @@ await runBench({
     return { paths, results: runs };
   },
 });
+
+/** UDP reaches the hub and nobody else; what the hub relays comes from its own address. */
+function byUdp(peers: readonly Host[]): string[] {
+  return peers.flatMap(({ ip4, ip6 }) => [
+    `ip daddr ${ip4} meta l4proto udp drop`,
+    `ip6 daddr ${ip6} meta l4proto udp drop`,
+  ]);
+}
+
+/** No UDP leaves the host, and of the hub's TURN ports one answers. */
+function byStream(transport: string | undefined, { ports }: Ejabberd): string[] {
+  const shut = transport === 'tcp' ? ports.turns : ports.stun;
+  return ['oifname "lo" accept', 'meta l4proto udp drop', `tcp dport ${shut} drop`];
+}

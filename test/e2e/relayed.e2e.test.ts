@@ -18,8 +18,11 @@ const isDirect = (status: StatusReport): boolean => only(status)?.path?.startsWi
 const both = (what: string, wished: (status: StatusReport) => boolean): Promise<unknown> =>
   Promise.all([alice, bob].map((node) => node.waitUntil(what, wished, 30_000)));
 
-/** Drops the UDP between the two nodes; `strict` leaves them the hub's STUN and TURN port alone, and no relayed address. */
-async function part(strict: boolean): Promise<void> {
+/**
+ * Drops the UDP between the two nodes; `strict` leaves them the hub's STUN and TURN port alone, and no relayed address; `tls` leaves them
+ * no UDP at all, and of the hub's TURN ports the one by TLS.
+ */
+async function part(how: 'peers' | 'strict' | 'tls'): Promise<void> {
   for (const [node, other] of [
     [alice, bob],
     [bob, alice],
@@ -30,7 +33,9 @@ async function part(strict: boolean): Promise<void> {
       '    type filter hook output priority 0',
       `    ip daddr ${other.host.ip4} meta l4proto udp drop`,
       `    ip6 daddr ${other.host.ip6} meta l4proto udp drop`,
-      ...(strict ? [`    ip daddr ${hub.host.ip4} udp dport != ${hub.ports.stun} drop`] : []),
+      ...(how === 'strict' ? [`    ip daddr ${hub.host.ip4} udp dport != ${hub.ports.stun} drop`] : []),
+      ...(how === 'tls' ? ['    oifname "lo" accept', '    meta l4proto udp drop'] : []),
+      ...(how === 'tls' ? [`    tcp dport ${hub.ports.stun} drop`] : []),
       '  }',
       '}',
     ];
@@ -60,7 +65,7 @@ afterAll(async () => {
 });
 
 test('a pair that only a relay joins pings within seconds, then sends sealed datagrams by it, and says so', async () => {
-  await part(false);
+  await part('peers');
   await Promise.all([alice.up(), bob.up()]);
   await firstReply(bob.host, OVERLAY_INTERFACE, ALICE, 20_000);
   await both('relayed', isRelayed);
@@ -84,18 +89,42 @@ test('when the network lets them, they move to the direct path by themselves wit
 });
 
 test('when it lets them no more, the relay carries again within seconds', async () => {
-  await part(false);
+  await part('peers');
   await both('relayed again', isRelayed);
   await firstReply(bob.host, OVERLAY_INTERFACE, ALICE, 5_000);
 });
 
 test('ends that reach nothing but the port of the relay itself are joined from relay to relay', async () => {
   await join();
-  await part(true);
+  await part('strict');
   await both(
     'relayed strictly',
     (status) => isRelayed(status) && only(status)?.path?.includes(' to ') === true,
   );
   const { mbps } = await measureTcp(bob.host, alice.host, ALICE, 2);
   expect(mbps).toBeGreaterThan(0);
+});
+
+test('where no UDP passes, sealed datagrams go by TURN over TLS at both ends, and come back when its stream breaks', async () => {
+  await join();
+  await part('tls');
+  const byTls = (status: StatusReport): boolean =>
+    isRelayed(status) && only(status)?.path?.endsWith(`via tls ${hub.host.ip4}:${hub.ports.turns}`) === true;
+  await both('relayed by TLS', byTls);
+  await firstReply(bob.host, OVERLAY_INTERFACE, ALICE, 5_000);
+  const { mbps } = await measureTcp(bob.host, alice.host, ALICE, 2);
+  console.log(`sealed datagrams by TURN over TLS: ${Math.round(mbps)} Mbit/s`);
+  expect(mbps).toBeGreaterThan(0);
+  const before = (await alice.status()).counters.turn_streams_lost ?? 0;
+  await alice.host.run('ss', ['-K', 'dport', '=', `:${hub.ports.turns}`]);
+  await alice.waitUntil('broken', ({ counters }) => (counters.turn_streams_lost ?? 0) > before);
+  await both('relayed by TLS again', byTls);
+  await firstReply(bob.host, OVERLAY_INTERFACE, ALICE, 5_000);
+  const { counters } = await alice.status();
+  expect(counters).toMatchObject({ dropped_forged: 0, dropped_replayed: 0, dropped_bad_chunk: 0 });
+});
+
+test('and the direct path is taken when UDP passes again', async () => {
+  await join();
+  await both('direct', isDirect);
 });

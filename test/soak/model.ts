@@ -129,6 +129,11 @@ export class SoakModel {
     return node.controllerOutages.every(({ until }) => now >= until);
   }
 
+  /** Whether the hub's group has both, so that they may know of each other at all. */
+  areMembers(a: number, b: number): boolean {
+    return this.#node(a).member && this.#node(b).member;
+  }
+
   isRunning(index: number): boolean {
     return this.#node(index).running;
   }

@@ -2,11 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { monotonicMs } from '@kith/base';
 import type { StatusReport } from '@kith/protocol';
 import { type KithNode, OVERLAY_INTERFACE } from '../lab/index.ts';
+import { CARRIED_MS } from './bounds.ts';
 import { type CardCounters, type CounterSample, cardCounters, counterProblems } from './counters-check.ts';
+import { FlowWatch } from './flow-watch.ts';
 import { LogWatch } from './log-watch.ts';
 import type { SoakModel } from './model.ts';
 import { type NodeProcess, processesOn, sampleOf } from './process-table.ts';
 import { nodeName } from './steps.ts';
+import { ringNeighbour } from './traffic.ts';
 import { findLeaks, type Sample } from './trend.ts';
 import type { SoakWorld } from './world.ts';
 
@@ -26,6 +29,8 @@ export interface Coverage {
   pairs_apart: number;
   pairs_open: number;
   counter_checks: number;
+  /** Looks at which what came over a ring's link was compared with what had come before. */
+  flows_checked: number;
   longest_look_ms: number;
 }
 
@@ -34,6 +39,8 @@ interface Watched {
   readonly log: LogWatch;
   processes: readonly NodeProcess[];
   counters: CounterSample | undefined;
+  /** What came over the link that its pings are sent by. */
+  readonly flow: FlowWatch;
 }
 
 interface ProcessHistory {
@@ -51,7 +58,15 @@ const MEASURE_EVERY = 3;
 /** Looks at everything once a second and says what must not be. */
 export class Watcher {
   readonly coverage: Coverage = {
-    ...{ looks: 0, pairs_online: 0, pairs_apart: 0, pairs_open: 0, counter_checks: 0, longest_look_ms: 0 },
+    ...{
+      looks: 0,
+      pairs_online: 0,
+      pairs_apart: 0,
+      pairs_open: 0,
+      counter_checks: 0,
+      flows_checked: 0,
+      longest_look_ms: 0,
+    },
   };
   readonly #world: SoakWorld;
   readonly #model: SoakModel;
@@ -62,7 +77,7 @@ export class Watcher {
     this.#world = world;
     this.#model = model;
     this.#watched = world.nodes.map((node) => ({
-      ...{ node, log: new LogWatch(node.logFile), processes: [], counters: undefined },
+      ...{ node, log: new LogWatch(node.logFile), processes: [], counters: undefined, flow: new FlowWatch() },
     }));
   }
 
@@ -121,7 +136,11 @@ export class Watcher {
       return [{ key: `answer ${index}`, text, nodes: [index] }];
     }
     const after = await this.#card(watched);
-    return [...this.#counters(watched, index, status, before, after), ...this.#links(status, index, asked)];
+    return [
+      ...this.#counters(watched, index, status, before, after),
+      ...this.#links(status, index, asked),
+      ...this.#flow(watched, status, index, asked),
+    ];
   }
 
   #links(status: StatusReport, index: number, asked: number): Violation[] {
@@ -138,7 +157,11 @@ export class Watcher {
       this.coverage[expected === 'online' ? 'pairs_online' : 'pairs_apart']++;
       const links = status.links.filter(({ name }) => name === this.#world.jid(other));
       const isOnline = links.some(({ state }) => state === 'online');
-      if (isOnline === (expected === 'online')) continue;
+      // Who is no member is not even tried for; who is only away may be.
+      const isTried = links.some(({ state }) => state === 'connecting');
+      const isWrong =
+        expected === 'online' ? !isOnline : isOnline || (isTried && !this.#model.areMembers(index, other));
+      if (!isWrong) continue;
       const seen = JSON.stringify(
         links.map(({ state, path, detail, last_heard_ms }) => ({ state, path, detail, last_heard_ms })),
       );
@@ -150,6 +173,18 @@ export class Watcher {
       });
     }
     return found;
+  }
+
+  /** A link that says that it is online must carry: its node pings along the ring over it. */
+  #flow({ flow }: Watched, status: StatusReport, index: number, asked: number): Violation[] {
+    const next = ringNeighbour(index, this.#watched.length);
+    const mustCarry = this.#model.isRunning(index) && this.#model.pair(index, next, asked) === 'online';
+    const link = status.links.find(({ name, state }) => name === this.#world.jid(next) && state === 'online');
+    const silentMs = flow.silentMs(mustCarry ? link?.rx_bytes : undefined, asked);
+    if (mustCarry) this.coverage.flows_checked++;
+    if (silentMs < CARRIED_MS) return [];
+    const text = `${nodeName(index)} pings ${nodeName(next)} over ${link?.path}, and for ${Math.round(silentMs / 1000)} s nothing comes`;
+    return [{ key: `flow ${index} ${next}`, text, nodes: [index, next] }];
   }
 
   #counters(

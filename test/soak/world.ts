@@ -12,10 +12,13 @@ export class SoakWorld {
   /** Processes that a step ended, by pid. */
   readonly killed = new Set<number>();
   readonly #hub: Ejabberd;
+  /** Users who are members by what the steps did. */
+  readonly #members: Set<string>;
 
-  private constructor(hub: Ejabberd, nodes: readonly KithNode[]) {
+  private constructor(hub: Ejabberd, nodes: readonly KithNode[], members: Set<string>) {
     this.#hub = hub;
     this.nodes = nodes;
+    this.#members = members;
   }
 
   /** A hub and so many nodes, of which the given ones are neither members nor started. */
@@ -23,17 +26,21 @@ export class SoakWorld {
     const hub = await Ejabberd.start(lab);
     await hub.createGroup(GROUP);
     const nodes: KithNode[] = [];
+    const members = new Set<string>();
     for (let index = 0; index < count; index++) {
       const user = nodeName(index);
       await hub.register(user, `${user}-password`);
-      if (!late.includes(index)) await hub.addToGroup(user, GROUP);
+      if (!late.includes(index)) {
+        members.add(user);
+        await hub.addToGroup(user, GROUP);
+      }
       nodes.push(
         await KithNode.create(lab, hub, await lab.host(user), {
           ...{ user, password: `${user}-password`, ip4: `${OVERLAY}${index + 1}/24`, group: GROUP },
         }),
       );
     }
-    const world = new SoakWorld(hub, nodes);
+    const world = new SoakWorld(hub, nodes, members);
     for (const [index, node] of nodes.entries()) if (!late.includes(index)) await node.up();
     return world;
   }
@@ -47,7 +54,10 @@ export class SoakWorld {
     if (!('node' in step)) {
       if (step.kind === 'hub-stop') await this.#hub.stop();
       else if (step.kind === 'hub-kill') await this.#hub.kill9();
-      else await this.#hub.start();
+      else {
+        await this.#hub.start();
+        await this.#remindHub();
+      }
       return;
     }
     const node = this.node(step.node);
@@ -73,8 +83,10 @@ export class SoakWorld {
       case 'loss-end':
         return await setLoss(node, 0);
       case 'admit':
+        this.#members.add(user);
         return await this.#hub.addToGroup(user, GROUP);
       case 'revoke':
+        this.#members.delete(user);
         return await this.#hub.removeFromGroup(user, GROUP);
     }
   }
@@ -89,6 +101,18 @@ export class SoakWorld {
   async hubLogTail(lines: number): Promise<string> {
     const text = await readFile(this.#hub.logFile, 'utf8').catch(() => '');
     return `--- ${this.#hub.logFile}\n${text.trimEnd().split('\n').slice(-lines).join('\n')}\n`;
+  }
+
+  /** ejabberd writes to its disk a few seconds late: what was changed right before a power failure it has forgotten, and an administrator does it again. */
+  async #remindHub(): Promise<void> {
+    const known = new Set(await this.#hub.groupMembers(GROUP));
+    for (let index = 0; index < this.nodes.length; index++) {
+      const user = nodeName(index);
+      const isMember = this.#members.has(user);
+      if (known.has(this.jid(index)) === isMember) continue;
+      if (isMember) await this.#hub.addToGroup(user, GROUP);
+      else await this.#hub.removeFromGroup(user, GROUP);
+    }
   }
 
   async #forgetProcesses(node: KithNode): Promise<void> {

@@ -1,3 +1,4 @@
 export { readHomeNetwork } from './home-network.ts';
-export { type OuterAddress, PortMapper } from './port-mapper.ts';
+export type { Mapping } from './mapping.ts';
+export { type OuterAddress, PortMapper, type PortMapperOptions } from './port-mapper.ts';
 export { searchMapping } from './search.ts';

@@ -112,9 +112,9 @@ export class Connection {
     this.#open().catch((error: unknown) => this.#fail(asLoss(error)));
   }
 
-  /** This end's IP address; undefined before there is a socket. */
-  get localAddress(): string | undefined {
-    return this.#socket?.localAddress;
+  /** Both ends' IP addresses; null before there is a socket. */
+  get addresses(): Pick<HubSocket, 'localAddress' | 'remoteAddress'> | null {
+    return this.#socket;
   }
 
   /** Sends a stanza or another element of the stream. Dropped if the connection is closed: the caller keeps what must arrive. */

@@ -15,6 +15,8 @@ export interface HubSocket extends EventEmitter {
   readonly bufferedBytes: number;
   /** This end's IP address, where it is known. */
   readonly localAddress: string | undefined;
+  /** The other end's, where it is known. */
+  readonly remoteAddress: string | undefined;
   write(text: string, done?: (error?: Error | null) => void): void;
   /** Sends what is buffered, then closes. */
   end(): void;
@@ -47,6 +49,10 @@ export class TlsHubSocket extends EventEmitter implements HubSocket {
     return this.#socket.localAddress;
   }
 
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress;
+  }
+
   write(text: string, done?: (error?: Error | null) => void): void {
     this.#socket.write(text, done);
   }
@@ -65,6 +71,7 @@ export class WebHubSocket extends EventEmitter implements HubSocket {
   readonly secure = true;
   /** ws does not show its socket. */
   readonly localAddress = undefined;
+  readonly remoteAddress = undefined;
   readonly #socket: WebSocket;
 
   /** @param socket an open `wss://` WebSocket with the subprotocol `xmpp` */

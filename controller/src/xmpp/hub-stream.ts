@@ -11,6 +11,7 @@ import { type Element, xml } from '@xmpp/client';
 import { Connection, type ConnectionOptions, type Ready } from './connection.ts';
 import { checkMs, keepaliveStep } from './keepalive.ts';
 import type { Loss } from './loss.ts';
+import { hasMoved } from './moved-hub.ts';
 import { NS } from './namespaces.ts';
 import { hasAddress } from './own-addresses.ts';
 import { afterLoss, FRESH_MEMORY, type LossKind } from './reconnect-policy.ts';
@@ -170,8 +171,10 @@ export class HubStream {
     }
     // A hub that refused us will not change its mind for that.
     if (this.#name !== 'waiting' && this.#name !== 'connecting') return;
-    this.#timers.after('anew', Math.max(0, this.#triedAt + ANEW_MS - monotonicMs()), () => {
-      if (this.#writable) return;
+    const triedAt = this.#triedAt;
+    this.#timers.after('anew', Math.max(0, triedAt + ANEW_MS - monotonicMs()), () => {
+      // A try that began after the change knows of it.
+      if (this.#writable || this.#triedAt !== triedAt) return;
       this.#connection?.destroy();
       this.#timers.clearAll();
       this.#connect();
@@ -180,7 +183,7 @@ export class HubStream {
 
   /** What comes from an address that the machine has no more, the hub will never answer. */
   #checkAddress(): void {
-    const address = this.#connection?.localAddress;
+    const address = this.#connection?.addresses?.localAddress;
     if (address === undefined || hasAddress(address)) {
       this.check();
       return;
@@ -283,8 +286,27 @@ export class HubStream {
       this.#onLoss({ kind: 'lost', error: silent(), resumable: true });
       return;
     }
-    if (action === 'probe') this.#probe();
+    if (action === 'probe') {
+      this.#probe();
+      const soon = checkMs(this.#stream?.sm?.unackedBytes ?? 0);
+      this.#timers.after('moved', soon, () => void this.#lookWhetherMoved(now));
+    }
     this.#timers.after('keepalive', delayMs, () => this.#keepalive(action === 'probe' ? now : probedAt));
+  }
+
+  /** A probe has no answer yet: where the hub's name leads elsewhere by now, no more is waited for. */
+  async #lookWhetherMoved(probedAt: number): Promise<void> {
+    const connection = this.#connection;
+    const address = connection?.addresses?.remoteAddress;
+    const { server, resolve } = this.#options;
+    if (address === undefined || this.#heardAt >= probedAt || !(await hasMoved(server, address, resolve)))
+      return;
+    if (this.#connection !== connection || this.#heardAt >= probedAt) return;
+    const error = new SystemError(
+      'XMPP_MOVED',
+      `the hub is silent, and its name leads to ${address} no more`,
+    );
+    this.#onLoss({ kind: 'lost', error, resumable: true }, true);
   }
 
   /** Asks for any sign of life: an acknowledgement where there is stream management, else XEP-0199. */

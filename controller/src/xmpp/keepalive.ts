@@ -1,16 +1,17 @@
 /**
- * A connection that died without a word (a suspended host, a NAT that forgot) is noticed within 10 s of silence plus 8 s for an
- * answer: 18 s, inside the 20 s that a node may be unreachable for signals. A probe every 10 s is 60 bytes, and shorter
- * than the NAT timeouts of mobile networks.
+ * A connection that died without a word (a suspended host, a NAT that forgot) is noticed within 7 s of silence plus 8 s for an
+ * answer: 15 s, inside the 20 s that a node may be unreachable for signals. A hub whose name leads to another address is left after
+ * 7 s and one more, so that a node is signed in there within 10 s. A probe every 7 s is 60 bytes, and shorter than the NAT
+ * timeouts of mobile networks.
  */
-export const IDLE_MS = 10_000;
+export const IDLE_MS = 7_000;
 /**
  * Debian's ejabberd reads a busy client at 3 kB/s only. Output is held to a window of 12 KiB (see session), which then delays a probe
  * by 4 s; twice that is not taken for death.
  */
 export const ANSWER_MS = 8_000;
 
-/** How long an answer may take when something else says that the connection may be dead. */
+/** How long an answer may take before it is asked whether the hub has moved, or when something else says that the connection may be dead. */
 const CHECK_MS = 1_000;
 /** What Debian's ejabberd reads of a busy client, in bytes per ms. */
 const SLOW_HUB = 3;

@@ -5,7 +5,7 @@ import { PeerError, SystemError } from '@kith/base';
 import WebSocket from 'ws';
 import { type HubSocket, TlsHubSocket, WebHubSocket } from './hub-socket.ts';
 import { LossError, lost, untrusted } from './loss.ts';
-import type { HubServer } from './server-url.ts';
+import { type HubServer, hubHost } from './server-url.ts';
 import { requestStartTls } from './starttls.ts';
 import type { Resolve } from './types.ts';
 
@@ -37,7 +37,7 @@ const TLS_FLOOR = 'TLSv1.2';
  */
 export async function openSocket(options: SocketOptions): Promise<HubSocket> {
   const { server, resolve, signal } = options;
-  const host = server.kind === 'wss' ? new URL(server.url).hostname.replace(/^\[(.*)\]$/, '$1') : server.host;
+  const host = hubHost(server);
   const lookup = resolve === undefined ? undefined : await lookupOf(host, resolve, signal);
   if (server.kind === 'wss') return openWebSocket(server.url, lookup, options);
   const tcp = await openTcp(host, server.port, lookup, signal);

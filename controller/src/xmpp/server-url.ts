@@ -5,6 +5,11 @@ export type HubServer =
   /** `url` as given; the host in it is the name that the certificate must carry (RFC 7395 §3.1, as for HTTPS). */
   | { kind: 'wss'; url: string };
 
+/** The name or address at which the hub is looked for. */
+export function hubHost(server: HubServer): string {
+  return server.kind === 'wss' ? new URL(server.url).hostname.replace(/^\[(.*)\]$/, '$1') : server.host;
+}
+
 /** IANA: xmpp-client 5222; 5223 is what servers use for direct TLS (XEP-0368). */
 const STARTTLS_PORT = 5222;
 const TLS_PORT = 5223;

@@ -2,7 +2,7 @@ import { createLogger } from '@kith/base';
 import { expect } from 'vitest';
 import { type Behaviour, DOMAIN, FakeHub, makeCertificate, PASSWORD } from './fake-hub.test.helper.ts';
 import { XmppSession } from './session.ts';
-import type { HubStateName, XmppEvents } from './types.ts';
+import type { HubStateName, XmppEvents, XmppOptions } from './types.ts';
 
 const PEM = makeCertificate();
 export const ME = `alice@${DOMAIN}`;
@@ -15,7 +15,10 @@ export async function cleanUp(): Promise<void> {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 }
 
-export async function meet(behaviour: Behaviour = {}): Promise<{ hub: FakeHub; session: XmppSession }> {
+export async function meet(
+  behaviour: Behaviour = {},
+  more: (port: string) => Partial<XmppOptions> = () => ({}),
+): Promise<{ hub: FakeHub; session: XmppSession }> {
   const hub = await FakeHub.start(PEM, behaviour);
   const scheme = (behaviour.tls ?? 'direct') === 'direct' ? 'xmpps' : 'xmpp';
   const server = `${scheme}://${hub.address}`;
@@ -26,6 +29,7 @@ export async function meet(behaviour: Behaviour = {}): Promise<{ hub: FakeHub; s
     ca: PEM.ca,
     resource: 'kith-a',
     log,
+    ...more(hub.address.split(':')[1] ?? ''),
   });
   cleanups.push(() => hub.stop());
   cleanups.push(() => session.stop());

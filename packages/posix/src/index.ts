@@ -40,6 +40,7 @@ export { addIp4, addIp6, broadcastAddress, deleteIp4, deleteIp6 } from './net-ad
 export { interfaceIndex, setGsoMaxSize, setMac, setMtu, setUp } from './net-device.ts';
 export { NetworkMonitor } from './network-monitor.ts';
 export { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollSet } from './poll.ts';
+export { routeInterface } from './route-lookup.ts';
 export { ThreadScheduling, yieldTurn } from './scheduler.ts';
 export {
   decodeSockaddr,

@@ -9,13 +9,14 @@ import {
   MIN_PROBE_BYTES,
   type Uid,
 } from '@kith/protocol';
-import type { Address, Endpoint } from './direct-port.ts';
-import { endpointText } from './endpoint.ts';
+import type { Address, Endpoint, RelayServer } from './direct-port.ts';
+import { endpointText, relayServerText } from './endpoint.ts';
 import { EventLog, type PathEvent } from './event-log.ts';
 import { KeyAgreement, type KeyEpoch } from './key-agreement.ts';
 import { wipeData } from './key-schedule.ts';
 import { PathFinder, type SelectedPath } from './path-finder.ts';
 import { addressText, type PathSetOptions } from './path-set.ts';
+import { pathText } from './path-text.ts';
 import { ProbeOpener, ProbeSealer } from './probe-box.ts';
 import { RelayNeed } from './relay-need.ts';
 import type { RelayedPort } from './relayed-port.ts';
@@ -181,8 +182,8 @@ export class DirectCarrier {
   }
 
   /** A TURN server of ours gives no address. */
-  relayFailed(server: Endpoint, why: string): void {
-    if (this.#wantsRelay) this.#note(`the TURN server ${endpointText(server)} gives no address: ${why}`);
+  relayFailed(server: RelayServer, why: string): void {
+    if (this.#wantsRelay) this.#note(`the TURN server ${relayServerText(server)} gives no address: ${why}`);
   }
 
   #note(what: string): void {
@@ -194,7 +195,7 @@ export class DirectCarrier {
     if (relaysText(relays) === relaysText(this.#relays)) return;
     this.#relays = relays;
     for (const { server, relayed } of relays) {
-      this.#note(`the TURN server ${endpointText(server)} gives us ${endpointText(relayed)}`);
+      this.#note(`the TURN server ${relayServerText(server)} gives us ${endpointText(relayed)}`);
     }
     this.#finder.setRelays(
       relays.map(({ server }) => server),
@@ -372,6 +373,8 @@ export class DirectCarrier {
   }
 
   #probe(to: Address, id: number, bytes: number): void {
+    // Routes change: a path that came to lead into the network goes silent, and is left.
+    if (to.via === undefined && this.#options.isForbidden(to.ip)) return;
     this.#sendSealed(DATAGRAM_PROBE, id, bytes, to, bytes);
   }
 
@@ -422,11 +425,4 @@ function isRelayWorth(rttMs: number, channelRtt: number | null): boolean {
 
 function relaysText(relays: readonly Relay[]): string {
   return relays.map(({ server, relayed }) => `${endpointText(server)} ${endpointText(relayed)}`).join(' ');
-}
-
-/** e.g. `direct 192.0.2.1:5801`, `relay 203.0.113.1:61005`, or with our own TURN server `relay 203.0.113.1:3478 to 198.51.100.2:5801`. */
-export function pathText({ ip, port, via, isRelayed }: Address & { isRelayed: boolean }): string {
-  const to = endpointText({ ip, port });
-  if (via !== undefined) return `relay ${endpointText(via)} to ${to}`;
-  return `${isRelayed ? 'relay' : 'direct'} ${to}`;
 }

@@ -20,6 +20,8 @@ class Host {
   readonly port: FakePort;
   readonly node: DirectNode;
   addresses: LocalAddress[];
+  /** Addresses to which this host's routes lead through the network. */
+  readonly inside = new Set<string>();
   carrier: DirectCarrier | undefined;
 
   constructor(at: { ip: string; aes?: boolean }, uid: string, wire: FakeWire, ports: FakePort[]) {
@@ -29,7 +31,7 @@ class Host {
       port: this.port,
       me: uid,
       ownInterface: 'kith0',
-      isOverlay: (ip) => ip.startsWith('172.31.'),
+      isOverlay: (ip) => ip.startsWith('172.31.') || this.inside.has(ip),
       aes: at.aes ?? true,
       log: createLogger('test', 'silent'),
       clock: () => performance.now(),
@@ -141,6 +143,20 @@ test('a cut costs at most 3 s of data, the channel carries meanwhile, and the pa
   talk(7_000);
   expect(a.port.links.get(LINK)?.path).not.toBeNull();
   expect(talk(1_000)).toBe(0);
+});
+
+test('an address that comes to be routed through the network is left within 3 s, not answered, and taken again later', () => {
+  const { a, b, talk } = world();
+  vi.advanceTimersByTime(2_000);
+  expect(a.carrier?.report().path).not.toBeNull();
+  a.inside.add('192.0.2.2');
+  talk(3_000);
+  for (const host of [a, b]) expect(host.carrier?.report().path).toBeNull();
+  talk(30_000);
+  for (const host of [a, b]) expect(host.carrier?.report().path).toBeNull();
+  a.inside.clear();
+  talk(10_000);
+  for (const host of [a, b]) expect(host.carrier?.report().path).not.toBeNull();
 });
 
 test('a black hole for full-size datagrams costs at most 3 s', () => {

@@ -1,5 +1,4 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { lookup } from 'node:dns/promises';
 import { describeError, type Logger, Timers } from '@kith/base';
 import {
   canonicalIp,
@@ -13,6 +12,7 @@ import {
   readDatagramHeader,
   type Uid,
 } from '@kith/protocol';
+import type { StreamRelays } from '../relay/stream-relays.ts';
 import { DirectCarrier } from './direct-carrier.ts';
 import type { Address, DirectPort, Endpoint } from './direct-port.ts';
 import type { EventLog } from './event-log.ts';
@@ -28,6 +28,7 @@ import { addressText } from './path-set.ts';
 import { RelayedPort } from './relayed-port.ts';
 import { Relays, type TurnServer } from './relays.ts';
 import { sizeLadder } from './size-search.ts';
+import { StreamTurns } from './stream-turns.ts';
 import { StunClient } from './stun-client.ts';
 
 /** How often the addresses of the interfaces are read: a change is noticed within this, and a reading costs some 50 µs. */
@@ -36,7 +37,6 @@ const INTERFACES_MS = 2_000;
 /** First byte of a STUN message (RFC 7983 §7). */
 const STUN_LAST_FIRST_BYTE = 3;
 
-/** Names of STUN servers, and of TURN servers, that are resolved for one link; each hub names one or two. */
 /** Stands where a link's number does for servers that no single link named; the data plane gives this number to no link. */
 const NO_LINK = 0;
 
@@ -46,6 +46,7 @@ const NETWORK_MS = 1_000;
 /** What a peer saw longer ago than two rounds of STUN is of a mapping that may be over. */
 const SEEN_LIFE_MS = 60_000;
 
+/** Names of STUN servers, and of TURN servers, that are resolved for one link; each hub names one or two. */
 const MAX_SERVERS_PER_LINK = 4;
 
 export interface DirectNodeOptions {
@@ -61,6 +62,8 @@ export interface DirectNodeOptions {
   readAddresses(): LocalAddress[];
   /** Addresses of a host name; rejects when there are none. */
   resolve(host: string): Promise<string[]>;
+  /** The way to TURN servers by TCP and TLS; undefined: only those by UDP are used. */
+  streams?: StreamRelays | undefined;
 }
 
 export interface OpenDirect {
@@ -81,17 +84,13 @@ export interface OpenDirect {
   events?: EventLog | undefined;
 }
 
-/** All addresses of a host name, as the machine's resolver gives them. */
-export async function resolveHost(host: string): Promise<string[]> {
-  return (await lookup(host, { all: true })).map(({ address }) => address);
-}
-
 /** What the direct carriers of a node share: the socket's addresses, STUN, and the way of a probe to its link. */
 export class DirectNode {
   readonly #options: DirectNodeOptions;
   readonly #timers = new Timers();
   readonly #stun: StunClient;
   readonly #relays: Relays;
+  readonly #streams: StreamTurns | undefined;
   readonly #port: RelayedPort;
   readonly #carriers = new Map<number, DirectCarrier>();
   /** Link of each receiver index that we gave out. */
@@ -107,16 +106,20 @@ export class DirectNode {
 
   constructor(options: DirectNodeOptions) {
     this.#options = options;
-    const { port } = options;
+    const { port, streams } = options;
     this.#stun = new StunClient({
       send: ({ ip, port: serverPort }, request) => port.sendControl(ip, serverPort, request),
       randomBytes,
     });
-    this.#relays = new Relays(options, {
-      changed: (relays) => this.#forAll((carrier) => carrier.setRelays(relays)),
-      ready: (peer, via) => this.#forAll((carrier) => carrier.relayReady({ ...peer, via })),
-      failed: (server, why) => this.#forAll((carrier) => carrier.relayFailed(server, why)),
-    });
+    this.#streams = streams && new StreamTurns(streams, { lost: (server) => this.#relays.lost(server) });
+    this.#relays = new Relays(
+      { ...options, streams: this.#streams },
+      {
+        changed: (relays) => this.#forAll((carrier) => carrier.setRelays(relays)),
+        ready: (peer, via) => this.#forAll((carrier) => carrier.relayReady({ ...peer, via })),
+        failed: (server, why) => this.#forAll((carrier) => carrier.relayFailed(server, why)),
+      },
+    );
     this.#port = new RelayedPort(port, this.#relays);
     this.#local = this.#readAddresses();
     this.#told = this.#candidates().map(addressText).join(' ');
@@ -208,6 +211,7 @@ export class DirectNode {
     this.#timers.clearAll();
     for (const carrier of [...this.#carriers.values()]) carrier.close();
     this.#relays.close();
+    this.#streams?.close();
   }
 
   #forAll(action: (carrier: DirectCarrier) => void): void {
@@ -218,6 +222,7 @@ export class DirectNode {
     if (this.#carriers.get(link) !== carrier) return;
     this.#carriers.delete(link);
     this.#relays.removeLink(link);
+    this.#streams?.removeLink(link);
     if (this.#stunServers.delete(link)) this.#useStunServers();
   }
 
@@ -261,7 +266,8 @@ export class DirectNode {
   #receiveRelayed(data: Uint8Array, from: Endpoint): void {
     const received = this.#relays.receive(data, from);
     if (received === false) this.counters.direct_unknown_stun++;
-    else if (received !== undefined) this.#receiveProbe(received.data, { ...received.peer, via: from });
+    else if (received !== undefined)
+      this.#receiveProbe(received.data, { ...received.peer, via: this.#relays.named(from) });
   }
 
   #receiveStun(data: Uint8Array, from: Endpoint): void {
@@ -325,6 +331,11 @@ export class DirectNode {
   #learnServers(link: number, servers: readonly IceServer[]): void {
     this.#learnStunServers(link, servers);
     const turn: TurnServer[] = [];
+    const carrier = this.#carriers.get(link);
+    this.#streams?.use(link, servers, (server) => {
+      turn.push(server);
+      if (this.#carriers.get(link) === carrier) this.#relays.setServers(link, turn);
+    });
     for (const { host, port, username, password, transport = 'udp' } of namedServers(servers, 'turn')) {
       if (username === undefined || password === undefined || transport !== 'udp') continue;
       this.#resolve(link, host, (ip) => {
@@ -356,7 +367,7 @@ export class DirectNode {
         if (this.#carriers.get(link) !== carrier) return;
         for (const text of addresses) {
           const ip = canonicalIp(text);
-          if (ip !== undefined && this.#hasFamily(ip)) found(ip);
+          if (ip !== undefined && this.#hasFamily(ip) && !this.#options.isOverlay(ip)) found(ip);
         }
       },
       (error: unknown) => {

@@ -20,9 +20,15 @@ export interface Endpoint {
   port: number;
 }
 
+/** A TURN server of ours. */
+export interface RelayServer extends Endpoint {
+  /** What people call it, where the endpoint is a socket of this process that leads to it. */
+  name?: string | undefined;
+}
+
 /** Where a datagram goes to or came from: an endpoint, reached by way of a TURN server of ours where `via` is given. */
 export interface Address extends Endpoint {
-  via?: Endpoint;
+  via?: RelayServer;
 }
 
 /** What the data plane counts of one link since it was set up. */

@@ -492,3 +492,26 @@ test('what a relay may reach of the peer is tried by way of it as well, and no m
   for (let now = 3_000; now < 20_000; now += 50) finder.tick(now);
   expect([...tried].sort()).toEqual(['1 ', '2 ', '3 ']);
 });
+
+test('a path that was in use before the peer called it its relay is known as relayed from then on', () => {
+  const peer = { ip: '203.0.113.1', port: 61_000 };
+  const probes: number[] = [];
+  const selected: (SelectedPath | null)[] = [];
+  const finder = new PathFinder(
+    {
+      ladder: (family, isRelayed) => sizeLadder(family, [], isRelayed),
+      isForbidden: () => false,
+      random: () => 0.5,
+      isRelayWorth: () => true,
+    },
+    { probe: (_to, id) => void probes.push(id), select: (path) => void selected.push(path) },
+  );
+  finder.heardFrom(peer, 0);
+  for (let now = 0; now < 2_000; now += 10) {
+    for (const id of probes.splice(0)) finder.answered(peer, id, now);
+    finder.tick(now);
+  }
+  expect(selected.at(-1)).toMatchObject({ ...peer, isRelayed: false });
+  finder.setCandidates([{ ...peer, kind: 'relay' }], 2_000);
+  expect(selected.at(-1)).toMatchObject({ ...peer, isRelayed: true });
+});

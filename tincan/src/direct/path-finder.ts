@@ -1,5 +1,5 @@
 import { type DirectCandidate, MIN_PROBE_BYTES } from '@kith/protocol';
-import type { Address, Endpoint } from './direct-port.ts';
+import type { Address, RelayServer } from './direct-port.ts';
 import { type Flight, Flights, type Purpose } from './flights.ts';
 import type { Path } from './path.ts';
 import { PathSet, type PathSetOptions } from './path-set.ts';
@@ -95,7 +95,7 @@ export class PathFinder {
   readonly #flights: Flights;
   #active: Path | undefined;
   #candidates: readonly DirectCandidate[] = [];
-  #relays: readonly Endpoint[] = [];
+  #relays: readonly RelayServer[] = [];
   #keepaliveAt = 0;
   #lastActiveProbeAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
@@ -130,7 +130,7 @@ export class PathFinder {
   }
 
   /** The TURN servers by way of which the peer's addresses are tried as well. */
-  setRelays(relays: readonly Endpoint[], now: number): void {
+  setRelays(relays: readonly RelayServer[], now: number): void {
     this.#relays = relays;
     this.#replacePaths(now);
   }
@@ -142,9 +142,13 @@ export class PathFinder {
   }
 
   #replacePaths(now: number): void {
+    const wasRelayed = this.#active?.isRelayed;
     const removed = this.#paths.replace(this.#candidates, this.#relays, now);
-    for (const path of removed) this.#forget(path);
-    if (this.#active !== undefined && removed.includes(this.#active)) this.#fail('the relay ended', now);
+    for (const path of removed) this.#flights.forget(path);
+    if (this.#active === undefined) return;
+    if (removed.includes(this.#active)) this.#fail('the relay ended', now);
+    // It was seen before the peer's word of it came.
+    else if (this.#active.isRelayed !== wasRelayed) this.#select(this.#active, 'the peer calls it its relay');
   }
 
   /** Our own addresses changed: every path may lead elsewhere now. */
@@ -168,7 +172,7 @@ export class PathFinder {
     let path = this.#paths.get(address);
     if (path === undefined) {
       const removed = this.#paths.makeRoom(this.#active);
-      if (removed !== undefined) this.#forget(removed);
+      if (removed !== undefined) this.#flights.forget(removed);
       path = this.#paths.add(address, 'reflexive', now);
       // The peer may have moved: see at once whether it is still where it was.
       if (path !== undefined) this.#keepaliveAt = now;
@@ -366,10 +370,6 @@ export class PathFinder {
   #stalled(now: number): void {
     this.#active?.forgetUnproved();
     this.#keepaliveAt = now;
-  }
-
-  #forget(path: Path): void {
-    this.#flights.forget(path);
   }
 
   #nextDue(now: number): number {

@@ -1,5 +1,5 @@
 import type { DirectCandidate } from '@kith/protocol';
-import type { Address, Endpoint } from './direct-port.ts';
+import type { Address, RelayServer } from './direct-port.ts';
 import { endpointText } from './endpoint.ts';
 import { Path, type PathKind } from './path.ts';
 import { type SizeLadder, SizeSearch } from './size-search.ts';
@@ -44,7 +44,7 @@ export class PathSet implements Iterable<Path> {
    * The peer's own list of its addresses, and the TURN servers that we may send by; they replace those before. What the list names no
    * more is kept while it works, but not what a server led to that is ours no more. Gives what was removed.
    */
-  replace(list: readonly DirectCandidate[], relays: readonly Endpoint[], now: number): Path[] {
+  replace(list: readonly DirectCandidate[], relays: readonly RelayServer[], now: number): Path[] {
     const all: (DirectCandidate & Address)[] = [...list, ...relayedCandidates(list, relays)];
     const listed = new Set(all.map(addressText));
     const servers = new Set(relays.map(endpointText));
@@ -98,8 +98,8 @@ export class PathSet implements Iterable<Path> {
  */
 function relayedCandidates(
   list: readonly DirectCandidate[],
-  relays: readonly Endpoint[],
-): (DirectCandidate & { via: Endpoint })[] {
+  relays: readonly RelayServer[],
+): (DirectCandidate & { via: RelayServer })[] {
   const four = list.filter(({ ip }) => !ip.includes(':'));
   const hasMapped = four.some(({ kind }) => kind === 'mapped');
   const reachable = four.filter(({ kind }) => kind !== 'host' || !hasMapped).slice(0, MAX_PATHS_PER_RELAY);

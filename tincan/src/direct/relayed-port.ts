@@ -59,7 +59,7 @@ export class RelayedPort {
 
   #sourceOf({ ip, port, channel }: Endpoint & { channel?: number }): Address | null {
     if (channel === undefined || channel === 0) return { ip, port };
-    const via = { ip, port };
+    const via = this.#relays.named({ ip, port });
     const peer = this.#relays.peerOf(channel, via);
     return peer === undefined ? null : { ...peer, via };
   }

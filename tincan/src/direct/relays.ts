@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { type Logger, Timers } from '@kith/base';
-import type { DirectPort, Endpoint } from './direct-port.ts';
-import { endpointText } from './endpoint.ts';
+import type { DirectPort, Endpoint, RelayServer } from './direct-port.ts';
+import { endpointText, relayServerText } from './endpoint.ts';
+import type { StreamTurns } from './stream-turns.ts';
 import { TurnClient, type TurnCredentials } from './turn-client.ts';
 
-/** TURN servers of one node. Each link's hub names one or two, by UDP and by what else there is. */
+/** TURN servers of one node. Each link's hub names one or two by UDP, and all that it has by streams count as one. */
 const MAX_SERVERS = 4;
 
 /** Servers that give us an address at the same time: the nearer one wins, and the other is there when it ends. */
@@ -16,16 +17,21 @@ const LINGER_MS = 30_000;
 /** Timers of the machines never wait less than this. */
 const LEAST_WAIT_MS = 2;
 
-export interface TurnServer extends Endpoint, TurnCredentials {}
+export interface TurnServer extends Endpoint, TurnCredentials {
+  /** A socket of this process that leads there by TCP or TLS: asked where no server answers by UDP. */
+  isStream?: boolean;
+}
 
 /** An address at a TURN server that leads to our socket. */
 export interface Relay {
-  server: Endpoint;
+  server: RelayServer;
   relayed: Endpoint;
 }
 
 export interface RelaysOptions {
   port: Pick<DirectPort, 'sendControl' | 'addRelay' | 'removeRelay'>;
+  /** The way to servers by TCP and TLS; undefined: there is none. */
+  streams?: Pick<StreamTurns, 'graceMs' | 'udpWorks' | 'nameOf' | 'whyNot'> | undefined;
   log: Logger;
   /** ms, monotonic */
   clock(): number;
@@ -37,11 +43,12 @@ export interface RelaysEvents {
   /** A server passes on to this peer from now on. */
   ready(peer: Endpoint, server: Endpoint): void;
   /** Why a server gives us no address. */
-  failed(server: Endpoint, why: string): void;
+  failed(server: RelayServer, why: string): void;
 }
 
 interface Server {
   endpoint: Endpoint;
+  isStream: boolean;
   client: TurnClient;
   /** The links that named it. */
   links: Set<number>;
@@ -56,6 +63,8 @@ export class Relays {
   readonly #timers = new Timers();
   readonly #servers = new Map<string, Server>();
   readonly #wanting = new Set<number>();
+  /** Since when a relay is wanted and no server has given one by UDP. */
+  #withoutUdpSince: number | undefined;
   #told = '';
 
   constructor(options: RelaysOptions, events: RelaysEvents) {
@@ -88,8 +97,20 @@ export class Relays {
   /** The addresses that we have now. */
   get all(): Relay[] {
     return [...this.#servers.values()].flatMap(({ endpoint, client: { relayed } }) =>
-      relayed === null ? [] : [{ server: endpoint, relayed }],
+      relayed === null ? [] : [{ server: this.named(endpoint), relayed }],
     );
+  }
+
+  /** A server with the name that it has for people. */
+  named({ ip, port }: Endpoint): RelayServer {
+    const name = this.#options.streams?.nameOf({ ip, port });
+    return name === undefined ? { ip, port } : { ip, port, name };
+  }
+
+  /** The way to a server broke. */
+  lost(server: Endpoint): void {
+    this.#at(server)?.client.lost(this.#options.clock());
+    this.#work();
   }
 
   /** The channel that leads to a peer by way of a server; undefined while there is none. */
@@ -142,7 +163,7 @@ export class Relays {
     return this.#servers.get(endpointText(server));
   }
 
-  #add(link: number, { ip, port, username, password }: TurnServer): void {
+  #add(link: number, { ip, port, username, password, isStream = false }: TurnServer): void {
     const now = this.#options.clock();
     const key = endpointText({ ip, port });
     const known = this.#servers.get(key);
@@ -151,7 +172,8 @@ export class Relays {
       known.client.setCredentials({ username, password }, now);
       return;
     }
-    if (this.#servers.size >= MAX_SERVERS) return;
+    // Streams are bounded where they are opened.
+    if (!isStream && this.#servers.size >= MAX_SERVERS) return;
     const endpoint = { ip, port };
     const client = new TurnClient(
       { username, password },
@@ -162,7 +184,7 @@ export class Relays {
         channelBound: (peer) => this.#events.ready(peer, endpoint),
       },
     );
-    this.#servers.set(key, { endpoint, client, links: new Set([link]), why: null });
+    this.#servers.set(key, { endpoint, isStream, client, links: new Set([link]), why: null });
   }
 
   #removeUnused(): void {
@@ -197,6 +219,7 @@ export class Relays {
   #choose(now: number): void {
     const servers = [...this.#servers.values()];
     if (this.#wanting.size === 0) {
+      this.#withoutUdpSince = undefined;
       if (servers.every(({ client }) => client.state === 'idle')) return;
       if (!this.#timers.has('linger')) {
         this.#timers.after('linger', LINGER_MS, () => {
@@ -207,32 +230,56 @@ export class Relays {
       return;
     }
     this.#timers.clear('linger');
-    let working = servers.filter(
+    const byUdp = servers.filter(({ isStream }) => !isStream);
+    let working = byUdp.filter(
       ({ client: { state } }) => state === 'allocating' || state === 'allocated',
     ).length;
-    for (const { endpoint, client } of servers) {
-      if (client.state !== 'idle' || working >= MAX_AT_ONCE) continue;
-      this.#options.port.addRelay(endpoint);
-      client.start(now);
+    for (const server of byUdp) {
+      if (server.client.state !== 'idle' || working >= MAX_AT_ONCE) continue;
+      this.#start(server, now);
       working++;
     }
+    this.#chooseStream(servers, now);
+  }
+
+  /** A stream is slower than UDP, and one server's address is enough: it is asked where none has come by UDP in time. */
+  #chooseStream(servers: readonly Server[], now: number): void {
+    const { streams } = this.#options;
+    if (streams === undefined) return;
+    const byUdp = servers.filter(({ isStream }) => !isStream);
+    if (byUdp.some(({ client }) => client.state === 'allocated')) {
+      if (this.#withoutUdpSince !== undefined) streams.udpWorks();
+      this.#withoutUdpSince = undefined;
+      this.#timers.clear('stream');
+      return;
+    }
+    this.#withoutUdpSince ??= now;
+    const next = servers.find(({ isStream }) => isStream);
+    if (next === undefined || next.client.state !== 'idle') return;
+    const wait = byUdp.length === 0 ? 0 : this.#withoutUdpSince + streams.graceMs() - now;
+    if (wait <= 0) this.#start(next, now);
+    else this.#timers.after('stream', wait, () => this.#work());
+  }
+
+  #start({ endpoint, client }: Server, now: number): void {
+    this.#options.port.addRelay(endpoint);
+    client.start(now);
   }
 
   #tell(): void {
     for (const server of this.#servers.values()) {
-      const { why } = server.client;
+      const failure = server.client.why;
+      const why = failure && (this.#options.streams?.whyNot(server.endpoint) ?? failure);
       if (why === server.why) continue;
       server.why = why;
       if (why === null) continue;
-      this.#options.log.warn(
-        { server: endpointText(server.endpoint) },
-        `no address at a TURN server: ${why}`,
-      );
-      this.#events.failed(server.endpoint, why);
+      const named = this.named(server.endpoint);
+      this.#options.log.warn({ server: relayServerText(named) }, `no address at a TURN server: ${why}`);
+      this.#events.failed(named, why);
     }
     const relays = this.all;
     const text = relays
-      .map(({ server, relayed }) => `${endpointText(server)} ${endpointText(relayed)}`)
+      .map(({ server, relayed }) => `${relayServerText(server)} ${endpointText(relayed)}`)
       .join(' ');
     if (text === this.#told) return;
     this.#told = text;

@@ -128,6 +128,13 @@ export class TurnClient {
     if (this.#state !== 'idle') this.#at = Math.min(this.#at, now);
   }
 
+  /** The way to the server is gone, and the allocation with it: asks for another at once. */
+  lost(now: number): void {
+    if (this.#state === 'idle') return;
+    this.#forget();
+    this.#allocate(now);
+  }
+
   /** Wraps a datagram to a peer; undefined while there is no channel, which is asked for. */
   wrap(peer: Endpoint, datagram: Uint8Array, now: number): Uint8Array | undefined {
     const number = this.channelTo(peer, now);

@@ -157,6 +157,24 @@ test('a stream that breaks is told of, and the next request of the client makes 
   expect(counted).toMatchObject({ turn_streams_opened: 2, turn_streams_lost: 1 });
 });
 
+test('a client that asks for another allocation gets another stream; one that repeats its request does not', async () => {
+  const server = await fakeServer();
+  server.answer = (message) => {
+    if (message[1] !== 3) return message;
+    return Buffer.concat([ALLOCATED.subarray(0, 4), message.subarray(4, 20), ALLOCATED.subarray(20)]);
+  };
+  const { relay, events, counters: counted } = await relayTo([tcp(server.port)]);
+  const socket = await client();
+  await ask(socket, relay, ALLOCATE);
+  await ask(socket, relay, ALLOCATE);
+  expect(server.connections).toBe(1);
+  const other = Buffer.from(ALLOCATE);
+  other[19] = 0x77;
+  await ask(socket, relay, other);
+  expect([server.connections, events.allocated.length, events.lost.length]).toEqual([2, 2, 0]);
+  expect(counted).toMatchObject({ turn_streams_opened: 2, turn_streams_lost: 0 });
+});
+
 test('what is not TURN ends the stream instead of being passed on', async () => {
   const server = await fakeServer();
   const { relay, events } = await relayTo([tcp(server.port)]);

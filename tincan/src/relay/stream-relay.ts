@@ -15,6 +15,7 @@ import {
   isAllocateResponse,
   readAllocated,
   refuseAllocate,
+  transactionOf,
 } from './turn-message.ts';
 
 /**
@@ -25,6 +26,12 @@ const IDLE_MS = 60_000;
 
 /** Bytes that may wait for the local socket; loopback takes them at once unless the machine is out of memory. */
 const MAX_LOCAL_BYTES = 262_144;
+
+/**
+ * What the kernel may hold for the local socket: the egress worker sends up to 64 KiB at once, and this thread does other things as
+ * well. The kernel gives at most net.core.rmem_max, 208 KiB by default, and counts some 2.3 kB for a datagram of 1.4.
+ */
+const LOCAL_BUFFER_BYTES = 1_048_576;
 
 /** Senders that are looked up per second: a stranger's flood must not cost more than that. */
 const MAX_LOOKUPS_PER_SECOND = 5;
@@ -80,6 +87,8 @@ export class StreamRelay {
   #race: Race | undefined;
   #winner: Attempt | undefined;
   #allocated: Allocated | undefined;
+  /** Transaction of the request that got it; the client may have sent it more than once. */
+  #allocation: string | undefined;
   #hello: HelloRepeater | undefined;
   /** Port of the client on loopback. */
   #client: number | undefined;
@@ -101,7 +110,7 @@ export class StreamRelay {
   /** Rejects with SystemError RELAY_SOCKET. */
   static open(options: StreamRelayOptions, events: StreamRelayEvents): Promise<StreamRelay> {
     return new Promise((resolve, reject) => {
-      const socket = createSocket('udp4');
+      const socket = createSocket({ type: 'udp4', recvBufferSize: LOCAL_BUFFER_BYTES });
       const fail = (cause: Error): void => {
         socket.close();
         reject(new SystemError('RELAY_SOCKET', 'no UDP socket on loopback for a TURN server', { cause }));
@@ -148,6 +157,9 @@ export class StreamRelay {
       return;
     }
     this.#lastUse = this.#options.clock();
+    // Who asks for another allocation has given up the one that it has, and with it the stream, which may be dead without a word.
+    if (this.#allocation !== undefined && isAllocateRequest(data) && transactionOf(data) !== this.#allocation)
+      this.#release();
     if (this.#winner !== undefined) {
       this.#send(this.#winner, data);
       this.#hello?.sent(data);
@@ -222,6 +234,7 @@ export class StreamRelay {
     const allocated = this.#allocated === undefined ? readAllocated(message) : undefined;
     if (allocated === undefined) return;
     this.#allocated = allocated;
+    this.#allocation = transactionOf(message);
     this.#events.allocated(from.server);
   }
 
@@ -268,6 +281,7 @@ export class StreamRelay {
     this.#winner?.stream.close();
     this.#winner = undefined;
     this.#allocated = undefined;
+    this.#allocation = undefined;
   }
 
   #send({ stream }: Attempt, data: Uint8Array): void {

@@ -2,7 +2,7 @@ import { createSecureContext, rootCertificates, type SecureContext } from 'node:
 import { describeError, type Logger } from '@kith/base';
 import type { IceServer } from '@kith/protocol';
 import { firstAnswers } from './first-answers.ts';
-import { planIce } from './ice-plan.ts';
+import { planIce, type StreamGroup } from './ice-plan.ts';
 import { isOwnUdpPort } from './own-socket.ts';
 import { RelayMemory } from './relay-memory.ts';
 import { type StreamServer, serverText } from './stream-connection.ts';
@@ -63,7 +63,6 @@ export class StreamRelays {
    * `release`. Never rejects: without a relay the servers that are left may do.
    */
   async choose(servers: readonly IceServer[], events: Partial<StreamRelayEvents> = {}): Promise<RelayChoice> {
-    const { log } = this.#options;
     const byUdp = servers.filter(({ type, transport }) => type === 'stun' || isUdp(transport));
     // Of several the library would take any, also one that is down. All of one kind at one address are one.
     const ordered = hasChoice(byUdp) ? await firstAnswers(byUdp) : byUdp;
@@ -72,20 +71,38 @@ export class StreamRelays {
     const { udp, stream } = planIce([...ordered, ...others], (server) => this.#memory.rank(server));
     const without = { servers: [...stun, ...udp], relay: undefined };
     if (stream === undefined) return without;
+    const relay = await this.open(stream, udp.length > 0, events);
+    if (relay === undefined) return without;
+    const { username, password } = stream;
+    const local: IceServer = { type: 'turn', ...relay.endpoint, username, password };
+    return { servers: [...without.servers, local], relay };
+  }
+
+  /** The servers of the list that are reached by streams and take the same credentials, the most promising first. */
+  streamsOf(servers: readonly IceServer[]): StreamGroup | undefined {
+    return planIce(servers, (server) => this.#memory.rank(server)).stream;
+  }
+
+  /**
+   * A relay to the servers of a group; undefined where there is no room for another. It ends with `release`. Never rejects.
+   * @param waits for the time in which a server may answer by UDP
+   */
+  async open(
+    { servers }: StreamGroup,
+    waits: boolean,
+    events: Partial<StreamRelayEvents>,
+  ): Promise<StreamRelay | undefined> {
     if (this.#open >= MAX_RELAYS) {
       this.counters.turn_relays_refused++;
-      return without;
+      return undefined;
     }
     this.#open++;
     try {
-      const relay = await this.#relay(stream.servers, udp.length > 0, events);
-      const { username, password } = stream;
-      const local: IceServer = { type: 'turn', ...relay.endpoint, username, password };
-      return { servers: [...without.servers, local], relay };
+      return await this.#relay(servers, waits, events);
     } catch (error) {
       this.#open--;
-      log.warn(describeError(error));
-      return without;
+      this.#options.log.warn(describeError(error));
+      return undefined;
     }
   }
 
@@ -95,6 +112,11 @@ export class StreamRelays {
     relay.close();
   }
 
+  /** How long servers by UDP are given before one by a stream is asked, ms. */
+  graceMs(): number {
+    return this.#memory.graceMs(this.#options.clock());
+  }
+
   /** A client got a relay that it reaches by UDP. */
   udpWorks(): void {
     this.#memory.udpWorked(this.#options.clock());
@@ -102,14 +124,14 @@ export class StreamRelays {
 
   #relay(
     servers: readonly StreamServer[],
-    hasUdp: boolean,
+    waits: boolean,
     events: Partial<StreamRelayEvents>,
   ): Promise<StreamRelay> {
     const { log, clock } = this.#options;
     return StreamRelay.open(
       {
         servers,
-        graceMs: () => (hasUdp ? this.#memory.graceMs(clock()) : 0),
+        graceMs: () => (waits ? this.graceMs() : 0),
         trusted: () => this.#context(),
         isOurs: isOwnUdpPort,
         clock,

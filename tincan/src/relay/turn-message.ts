@@ -32,6 +32,11 @@ export function isAllocateRequest(message: Uint8Array): boolean {
   return message.length >= STUN_HEADER_BYTES && type(message) === ALLOCATE_REQUEST;
 }
 
+/** The transaction of a STUN message of full length, in hex. */
+export function transactionOf(message: Uint8Array): string {
+  return Buffer.from(message.subarray(8, STUN_HEADER_BYTES)).toString('hex');
+}
+
 /** Whether `message` is a response, good or bad, to the Allocate request. */
 export function isAllocateResponse(message: Uint8Array, request: Uint8Array): boolean {
   if (message.length < STUN_HEADER_BYTES) return false;

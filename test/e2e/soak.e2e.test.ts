@@ -1,0 +1,50 @@
+import { randomInt } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Lab } from '../lab/index.ts';
+import { soak } from '../soak/soak.ts';
+
+// Three minutes of what `npm run soak` does for as long as one likes: nodes under random blows, invariants looked at each second.
+
+const MINUTES = 3;
+const NODES = 10;
+/** Ten nodes start one after another, some 2 s each; the hub, the accounts and the end take as long again on a busy machine. */
+const TIMEOUT_MS = MINUTES * 60_000 + 180_000;
+
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await Lab.create({ name: 'soak' });
+});
+
+afterAll(async () => {
+  await lab?.destroy();
+});
+
+/** KITH_SOAK_SEED strikes again as before; otherwise a seed is drawn. */
+function seedOf(text = ''): number {
+  if (text === '') return randomInt(2 ** 32);
+  const seed = Number(text);
+  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32)
+    throw new RangeError(`KITH_SOAK_SEED ${text}: expected a whole number below 2^32`);
+  return seed;
+}
+
+test(
+  `${NODES} nodes under ${MINUTES} minutes of blows are linked as they must be, carry, leak nothing and count right`,
+  async () => {
+    const seed = seedOf(process.env.KITH_SOAK_SEED);
+    const again = `npm run soak -- --minutes ${MINUTES} --nodes ${NODES} --seed ${seed}`;
+    console.log(`soak: seed ${seed}; to repeat it: ${again}`);
+    const story: string[] = [];
+    const result = await soak(lab, { seed, minutes: MINUTES, nodes: NODES }, (line) => story.push(line));
+    if (result.violations.length > 0) console.log(story.join('\n'));
+    expect(result.violations, `seed ${seed}; to repeat it: ${again}`).toEqual([]);
+    console.log(`soak: seed ${seed}, ${result.steps} steps, checked ${JSON.stringify(result.coverage)}`);
+    // A run in which nothing could be checked is none.
+    const { looks, pairs_online, pairs_apart, counter_checks, flows_checked } = result.coverage;
+    expect(looks).toBeGreaterThan(MINUTES * 10);
+    for (const checks of [pairs_online, pairs_apart, counter_checks, flows_checked])
+      expect(checks).toBeGreaterThan(looks);
+  },
+  TIMEOUT_MS,
+);
