@@ -14,7 +14,7 @@ import type { Loss } from './loss.ts';
 import { hasMoved } from './moved-hub.ts';
 import { NS } from './namespaces.ts';
 import { hasAddress } from './own-addresses.ts';
-import { afterLoss, FRESH_MEMORY, type LossKind } from './reconnect-policy.ts';
+import { afterLoss, afterNetworkChange, FRESH_MEMORY, type LossKind } from './reconnect-policy.ts';
 import { StreamManagement } from './stream-management.ts';
 import type { HubState, HubStateName } from './types.ts';
 
@@ -171,6 +171,8 @@ export class HubStream {
     }
     // A hub that refused us will not change its mind for that.
     if (this.#name !== 'waiting' && this.#name !== 'connecting') return;
+    // The first try may still fail by what the kernel remembers of the time before (a neighbour that did not answer, for 3 s).
+    this.#memory = afterNetworkChange(this.#memory);
     const triedAt = this.#triedAt;
     this.#timers.after('anew', Math.max(0, triedAt + ANEW_MS - monotonicMs()), () => {
       // A try that began after the change knows of it.

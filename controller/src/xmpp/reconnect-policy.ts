@@ -44,6 +44,11 @@ function doubled(firstMs: number, maxMs: number, nth: number): number {
   return Math.min(maxMs, firstMs * 2 ** Math.min(nth - 1, 20));
 }
 
+/** This machine's network changed: that the hub could not be reached before says nothing any more. */
+export function afterNetworkChange(memory: ReconnectMemory): ReconnectMemory {
+  return { ...memory, failures: 0 };
+}
+
 /**
  * What to do after a loss: how long to wait, and what to remember.
  * @param onlineMs how long the session had been online, 0 if it never was

@@ -394,6 +394,27 @@ test('a change of the network ends the wait for the next try', async () => {
   }
 });
 
+test('after a change of the network a hub that was long away is tried as often as one that was just lost', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  try {
+    const { hub, session } = await online();
+    const failed = async (move: () => void): Promise<number> => {
+      const waiting = reaches(session, 'waiting');
+      move();
+      return (await waiting).retryInMs ?? Number.NaN;
+    };
+    let wait = await failed(() => hub.stop());
+    while (wait < 5_000) wait = await failed(() => vi.advanceTimersByTime(wait + 1));
+    wait = await failed(() => {
+      session.networkChanged();
+      vi.advanceTimersByTime(500);
+    });
+    expect(wait).toBeLessThanOrEqual(500);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test('can be stopped at any moment, also from a listener, and started again', async () => {
   const { session } = await meet();
   for (const name of ['connecting', 'online'] as const) {
