@@ -23,6 +23,28 @@ test('an address that a route leads to by the card is inside, and counted; other
   expect(inside.counters.addresses_routed_inside).toBe(1);
 });
 
+test('the machine is asked once for each address, until its routes may have changed', () => {
+  let asked = 0;
+  let card = 2;
+  const inside = routes({
+    routeTo: () => {
+      asked++;
+      return card;
+    },
+  });
+  for (let count = 0; count < 5; count++) expect(inside.lead('192.0.2.1')).toBe(false);
+  expect(asked).toBe(1);
+  card = CARD;
+  inside.forget();
+  for (let count = 0; count < 5; count++) expect(inside.lead('192.0.2.1')).toBe(true);
+  expect(asked).toBe(2);
+  expect(inside.counters.addresses_routed_inside).toBe(5);
+  // Whoever names addresses without end fills no memory.
+  for (let count = 0; count < 5_000; count++) inside.lead(`192.0.${count >> 8}.${count & 255}`);
+  inside.lead('192.0.2.1');
+  expect(asked).toBeGreaterThan(5_000);
+});
+
 test('an address without a route is not inside, nor is any while there is no card', () => {
   expect(routes({ routeTo: () => null }).lead('10.1.2.3')).toBe(false);
   const gone = (): number => {

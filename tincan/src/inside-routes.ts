@@ -2,6 +2,9 @@ import { describeError, type Logger, SystemError } from '@kith/base';
 import { interfaceIndex, routeInterface } from '@kith/posix';
 import { ipBytes } from './address-bytes.ts';
 
+/** Addresses whose answer is kept: each link probes a handful. Past it all are asked again. */
+const MAX_KNOWN = 1_024;
+
 /** What of the machine says where a packet goes. */
 export interface RouteFacts {
   /** Number of the interface by which a packet to `ip` would leave; null: by none. May throw SystemError. */
@@ -15,6 +18,8 @@ export interface RouteFacts {
  * may have set them. A link over such an address would carry itself, each packet round and round.
  */
 export class InsideRoutes {
+  /** Answers of before, until forget(). */
+  readonly #known = new Map<string, boolean>();
   readonly #card: string;
   readonly #log: Logger;
   readonly #facts: RouteFacts;
@@ -27,11 +32,27 @@ export class InsideRoutes {
     this.#facts = facts;
   }
 
+  /** Routes or interfaces may have changed. */
+  forget(): void {
+    this.#known.clear();
+  }
+
   /** Whether a packet to `ip`, which must be an address, would go to the card now. Counted; never throws. */
   lead(ip: string): boolean {
+    let leads = this.#known.get(ip);
+    if (leads === undefined) {
+      leads = this.#ask(ip);
+      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+      this.#known.set(ip, leads);
+    }
+    if (leads) this.counters.addresses_routed_inside++;
+    return leads;
+  }
+
+  #ask(ip: string): boolean {
     try {
       const by = this.#facts.routeTo(ip);
-      if (by === null || by !== this.#facts.indexOf(this.#card)) return false;
+      return by !== null && by === this.#facts.indexOf(this.#card);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       // No card, no way into it. A machine that tells nobody its routes is rare, and links matter more there than this care.
@@ -39,8 +60,6 @@ export class InsideRoutes {
       this.#hasWarned = true;
       return false;
     }
-    this.counters.addresses_routed_inside++;
-    return true;
   }
 }
 

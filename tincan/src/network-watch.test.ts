@@ -13,6 +13,7 @@ function watched(withNews: boolean) {
     routes: ['eth0 gw 0'],
     news: false,
     changes: 0,
+    told: 0,
     closed: false,
   };
   const watch = new NetworkWatch({
@@ -33,6 +34,7 @@ function watched(withNews: boolean) {
         },
       };
     },
+    news: () => world.told++,
     changed: () => world.changes++,
   });
   return { watch, world };
@@ -63,6 +65,20 @@ test('news without end are acted on all the same', () => {
     vi.advanceTimersByTime(100);
   }
   expect(world.changes).toBe(1);
+  watch.close();
+});
+
+test('all news are told at once to who wants them; missed ones are found within half a minute', () => {
+  const { watch, world } = watched(true);
+  world.news = true;
+  vi.advanceTimersByTime(100);
+  expect(world.told).toBe(1);
+  vi.advanceTimersByTime(400);
+  world.addresses = [];
+  vi.advanceTimersByTime(29_000);
+  expect(world.changes).toBe(0);
+  vi.advanceTimersByTime(500);
+  expect(world).toMatchObject({ changes: 1, told: 2 });
   watch.close();
 });
 

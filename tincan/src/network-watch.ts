@@ -12,6 +12,9 @@ const MAX_RESTLESS_LOOKS = 4;
 /** How often addresses and routes are read where the kernel tells no news. */
 const POLL_MS = 2_000;
 
+/** The same where it does, should news ever be missed: reading all of it takes milliseconds of a machine that has nothing to do. */
+const CHECK_MS = 30_000;
+
 /** Whether something changed since the last look. */
 export interface ChangeSource {
   changed(): boolean;
@@ -25,6 +28,8 @@ export interface NetworkWatchOptions {
   readRoutes(): readonly string[];
   /** @throws SystemError where the machine refuses it. */
   monitor(): ChangeSource;
+  /** Something of interfaces, addresses or routes may be different. */
+  news?(): void;
   /** Addresses or default routes are others than before. */
   changed(): void;
 }
@@ -48,7 +53,7 @@ export class NetworkWatch {
     }
     this.#picture = this.#read();
     this.#timers.every('look', LOOK_MS, () => this.#look());
-    this.#timers.every('poll', POLL_MS, () => this.#compare());
+    this.#poll();
   }
 
   close(): void {
@@ -57,10 +62,19 @@ export class NetworkWatch {
     this.#monitor = undefined;
   }
 
+  #poll(): void {
+    this.#timers.every('poll', this.#monitor === undefined ? POLL_MS : CHECK_MS, () => {
+      this.#options.news?.();
+      this.#compare();
+    });
+  }
+
   #look(): void {
     try {
-      if (this.#monitor?.changed() === true) this.#restless++;
-      else if (this.#restless === 0) return;
+      if (this.#monitor?.changed() === true) {
+        this.#restless++;
+        this.#options.news?.();
+      } else if (this.#restless === 0) return;
       else this.#restless = MAX_RESTLESS_LOOKS;
       if (this.#restless < MAX_RESTLESS_LOOKS) return;
       this.#restless = 0;
@@ -70,6 +84,7 @@ export class NetworkWatch {
       this.#options.log.warn({ err: error }, `the kernel's news end: ${describeError(error)}`);
       this.#monitor?.close();
       this.#monitor = undefined;
+      this.#poll();
     }
   }
 
@@ -91,14 +106,16 @@ export class NetworkWatch {
 export function watchNetwork(options: {
   log: Logger;
   isIgnored(name: string): boolean;
+  news(): void;
   changed(): void;
 }): NetworkWatch {
-  const { log, isIgnored, changed } = options;
+  const { log, isIgnored, news, changed } = options;
   return new NetworkWatch({
     log,
     readAddresses: () => readLocalAddresses().filter(({ interface: name }) => !isIgnored(name)),
     readRoutes: readDefaultRoutes,
     monitor: () => new NetworkMonitor(),
+    news,
     changed,
   });
 }

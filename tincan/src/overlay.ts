@@ -97,6 +97,11 @@ export class Overlay {
     return isInOverlay(ip, this) || (this.#tap !== undefined && this.#routes.lead(ip));
   }
 
+  /** The machine's routes may be others from now on. */
+  forgetRoutes(): void {
+    this.#routes.forget();
+  }
+
   /** Addresses that were refused, as `leadsInside` says. */
   get counters(): Record<string, number> {
     return this.#routes.counters;

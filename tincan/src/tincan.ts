@@ -232,6 +232,7 @@ export class Tincan {
       this.#network = watchNetwork({
         log: this.#log,
         isIgnored: (name) => name === this.#options.interface || this.#ignored.has(name),
+        news: () => this.#overlay.forgetRoutes(),
         changed: () => this.#networkChanged(),
       });
     }

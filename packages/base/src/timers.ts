@@ -5,7 +5,7 @@
 export class Timers {
   readonly #running = new Map<string, NodeJS.Timeout>();
 
-  /** Runs `action` once after `delayMs` milliseconds. */
+  /** Runs `action` once after `delayMs` milliseconds; of a fraction node would be early, and whoever waits for a moment would be woken twice. */
   after(name: string, delayMs: number, action: () => void): void {
     this.clear(name);
     this.#running.set(
@@ -13,7 +13,7 @@ export class Timers {
       setTimeout(() => {
         this.#running.delete(name);
         action();
-      }, delayMs),
+      }, Math.ceil(delayMs)),
     );
   }
 

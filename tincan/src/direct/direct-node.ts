@@ -31,8 +31,8 @@ import { sizeLadder } from './size-search.ts';
 import { StreamTurns } from './stream-turns.ts';
 import { StunClient } from './stun-client.ts';
 
-/** How often the addresses of the interfaces are read: a change is noticed within this, and a reading costs some 50 µs. */
-const INTERFACES_MS = 2_000;
+/** How often the addresses of the interfaces and their MTUs are read even though nobody said networkChanged(). */
+const INTERFACES_MS = 30_000;
 
 /** First byte of a STUN message (RFC 7983 §7). */
 const STUN_LAST_FIRST_BYTE = 3;
