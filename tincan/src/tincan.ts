@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { ConfigError, describeError, type Logger, PeerError, Timers } from '@kith/base';
+import { ConfigError, type Logger, PeerError, Timers } from '@kith/base';
 import {
   type ApiAuth,
   type ApiCall,
@@ -11,7 +11,6 @@ import {
   readIcc,
   type Uid,
 } from '@kith/protocol';
-import { AddressBook } from './address-book.ts';
 import { ipBytes } from './address-bytes.ts';
 import { Callback, type Notifier } from './callback.ts';
 import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
@@ -21,12 +20,12 @@ import { iceServersFor, iceServersOf } from './ice-servers.ts';
 import { IgnoredInterfaces } from './ignored-interfaces.ts';
 import { Link } from './link.ts';
 import { LinkTable } from './link-table.ts';
-import { translationOf } from './link-translation.ts';
 import type { LinkParameters, LocalNode } from './link-types.ts';
 import { Members } from './members.ts';
 import { type NetworkWatch, watchNetwork } from './network-watch.ts';
 import { Overlay, type OverlayOptions } from './overlay.ts';
 import { PathHistories } from './path-histories.ts';
+import { PeerAddresses } from './peer-addresses.ts';
 import { LinkRelay } from './relay/link-relay.ts';
 import { StreamRelays } from './relay/stream-relays.ts';
 import { Relay } from './relay.ts';
@@ -62,7 +61,7 @@ export class Tincan {
   readonly #overlay: Overlay;
   readonly #links = new LinkTable();
   readonly #members = new Members();
-  readonly #addresses = new AddressBook();
+  readonly #peers: PeerAddresses;
   readonly #ignored = new IgnoredInterfaces();
   readonly #callback: Callback;
   readonly #relay: Relay;
@@ -73,8 +72,6 @@ export class Tincan {
   readonly #uplink: Uplink;
   #network: NetworkWatch | undefined;
   #node: LocalNode;
-  /** IPOP's set_translation: members are seen at the address that set_remote_ip gave them. */
-  #translates = false;
   readonly counters = { links_opened: 0, links_closed: 0 };
 
   constructor(options: TincanOptions) {
@@ -90,6 +87,7 @@ export class Tincan {
       wanted: (uid) => this.#callback.notify({ type: 'link_wanted', uid }),
       failed: (error) => options.fatal(error),
     });
+    this.#peers = new PeerAddresses(me, this.#overlay, this.#members, this.#log);
     this.#relay = new Relay(me, (uid) => this.#onlineLink(uid), {
       message: (uid, m, data) => this.#callback.notify({ type: 'peer_message', uid, m, data }),
       icc: (type, packet) => this.#callback.icc(type, packet),
@@ -151,8 +149,8 @@ export class Tincan {
     for (const link of this.#links.of(from)) link.close('the controller has another node under this name');
     const member = this.#members.get(from);
     if (member === undefined || to === this.#options.identity.uid) return;
-    this.#removeMember(from);
-    this.#setMember({ ...member, uid: to, ip4_translated: member.isTranslated });
+    this.#peers.removeMember(from);
+    this.#peers.setMember({ ...member, uid: to, ip4_translated: member.isTranslated });
   }
 
   async close(): Promise<void> {
@@ -183,11 +181,11 @@ export class Tincan {
       case 'trim_link':
         return this.#trimLink(call.params);
       case 'set_remote_ip':
-        return this.#setRemoteIp(call.params);
+        return this.#peers.setRemoteIp(call.params, this.#onlineLink(call.params.uid));
       case 'set_member':
-        return this.#setMember(call.params);
+        return this.#peers.setMember(call.params);
       case 'remove_member':
-        return this.#removeMember(call.params.uid);
+        return this.#peers.removeMember(call.params.uid);
       case 'set_network_mode':
         return this.#overlay.setMode({ layer: call.params.layer, onDemand: call.params.on_demand });
       case 'set_kept_addresses':
@@ -197,7 +195,7 @@ export class Tincan {
       case 'set_switchmode':
         return this.#overlay.setMode({ layer: call.params.switchmode ? 2 : 3 });
       case 'set_translation':
-        this.#translates = call.params.translate ?? call.params.translation ?? false;
+        this.#peers.translates = call.params.translate ?? call.params.translation ?? false;
         return;
       case 'set_logging':
         // IPOP: 0 none, 1 errors, 2 info, 3 verbose.
@@ -227,7 +225,7 @@ export class Tincan {
         ...{ streams: this.#streamRelays, log: this.#log },
       });
       this.#node = { ...this.#node, direct };
-      this.#tellMembers();
+      this.#peers.tellAll();
       this.#timers.every('links', TICK_MS, () => this.#tick());
       this.#network = watchNetwork({
         log: this.#log,
@@ -317,87 +315,17 @@ export class Tincan {
     this.#node.direct?.setRouterMapping(mapped === null ? null : { ip: mapped.ip4, port: mapped.port });
   }
 
-  #setRemoteIp({ uid, ip4, ip6 }: Parameters<'set_remote_ip'>): void {
-    // IPOP's marker for "switch mode: index by uid only".
-    const isMarker = ip4 === '127.0.0.1';
-    const addresses = isMarker ? {} : { ip4, ip6 };
-    this.#setMember({ uid, ...addresses });
-    const link = this.#onlineLink(uid);
-    if (link === undefined || isMarker || this.#translates) return;
-    if (ip4 !== undefined) this.#claim(link, 'ip4', ip4);
-    if (ip6 !== undefined) this.#claim(link, 'ip6', ip6);
-  }
-
-  #setMember({ uid, ip4, ip6, ip4_translated }: Parameters<'set_member'>): void {
-    if (uid === this.#options.identity.uid)
-      throw new PeerError('UID_OURS', 'uid: is this node', { field: 'uid' });
-    const member = { uid, ip4: ip4 ?? null, ip6: ip6 ?? null, isTranslated: ip4_translated ?? false };
-    this.#overlay.setMember(member);
-    this.#members.set(member);
-  }
-
-  /** To a new TAP device, of the members that were named before. */
-  #tellMembers(): void {
-    for (const member of [...this.#members.all()]) {
-      try {
-        this.#overlay.setMember(member);
-      } catch (error) {
-        // Two UIDs may have one MAC, if somebody made his so; that must not cost the network.
-        this.#log.warn({ err: error, peer: member.uid }, `a member is left out: ${describeError(error)}`);
-        this.#members.remove(member.uid);
-      }
-    }
-  }
-
-  #removeMember(uid: Uid): void {
-    if (this.#members.remove(uid)) this.#overlay.removeMember(uid);
-  }
-
   #online(link: Link, hello: Hello): void {
     // What it carried was kept from its successor until now; from here on frames take the new one.
     for (const old of this.#links.of(link.uid)) {
       if (old === link) continue;
       old.close('replaced by a new attempt');
-      this.#addresses.release(link.uid);
+      this.#peers.release(link.uid);
       this.#relay.forget(link.uid);
     }
-    const { translation, note } = translationOf(
-      link.translation,
-      this.#translates ? this.#members.get(link.uid)?.ip4 : undefined,
-      this.#node.ip4,
-      hello.ip4,
-    );
-    if (note !== null) link.note = note;
-    const member = this.#members.get(link.uid);
-    const ip4 = translation?.mapped_ip4 ?? (member?.isTranslated === true ? null : hello.ip4);
-    const known = this.#claimed(link, ip4);
-    if (translation !== undefined) link.seenAt = known;
-    this.#overlay.bindLink(link.slot, link.uid, {
-      ip4: known,
-      ip6: this.#claimed(link, hello.ip6),
-      // Without the address that it leads to, a translation would give the peer somebody else's.
-      translation: known === null ? undefined : translation,
-      layer: hello.layer,
-    });
+    this.#peers.bind(link, hello);
     this.#callback.notify({ type: 'con_stat', uid: link.uid, data: 'online', attempt: link.attempt });
     this.#log.info({ peer: link.uid, attempt: link.attempt }, 'link online');
-  }
-
-  /** The address, unless it is ours or another link's: the first claim stands. */
-  #claimed(link: Link, address: string | null): string | null {
-    if (address === null) return null;
-    const isOurs = address === this.#node.ip4 || address === this.#node.ip6;
-    const holder = isOurs ? 'this node' : this.#addresses.claim(address, link.uid);
-    if (holder === undefined) return address;
-    link.note = `its address ${address} is already that of ${holder}; frames from it are dropped`;
-    this.#log.warn({ peer: link.uid }, link.note);
-    return null;
-  }
-
-  /** Gives a link one more address than it came with. */
-  #claim(link: Link, kind: 'ip4' | 'ip6', address: string): void {
-    const claimed = this.#claimed(link, address);
-    if (claimed !== null) this.#overlay.tap?.bind(link.slot, kind, ipBytes(claimed));
   }
 
   #closed(link: Link, reason: string): void {
@@ -405,7 +333,7 @@ export class Tincan {
     this.#uplink.forget(link);
     this.#overlay.tap?.unbindLink(link.slot);
     if (this.#onlineLink(link.uid) === undefined) {
-      this.#addresses.release(link.uid);
+      this.#peers.release(link.uid);
       this.#relay.forget(link.uid);
     }
     this.counters.links_closed++;
