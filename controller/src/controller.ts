@@ -164,7 +164,7 @@ export class Controller {
   async status(eventsOf?: string): Promise<StatusReport> {
     let state: TincanState | undefined;
     try {
-      state = await this.#tincan.getState('', true);
+      state = await this.#tincan.glance();
     } catch (error) {
       this.#log.debug(`status without tincan: ${describeError(error)}`);
     }

@@ -75,6 +75,11 @@ export class TincanClient {
     return this.#reached().getState(uid, stats);
   }
 
+  /** @throws as TincanCalls.glance. */
+  async glance(): Promise<TincanState> {
+    return this.#reached().glance();
+  }
+
   /** What happened on the way to a node. @throws as TincanCalls.call. */
   async pathEvents(uid: string): Promise<readonly PathEventStatus[]> {
     return this.#reached().pathEvents(uid);

@@ -139,6 +139,18 @@ test('hub killed: linked nodes go on; hub back: their controllers come back by t
   expect((await carol.status()).links).toEqual([]);
 });
 
+test('status answers, without measurements, while tincan stands still', async () => {
+  const pid = await processOf(alice.host, 'tincan');
+  process.kill(pid, 'SIGSTOP');
+  try {
+    const { links } = await alice.status();
+    expect(links.map(({ name }) => name)).toEqual([hub.jid('bob')]);
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await bothOnline();
+});
+
 test('tincan killed: it is restarted and the links come back', async () => {
   const before = (await bob.status()).counters.links_opened ?? 0;
   process.kill(await processOf(alice.host, 'tincan'), 'SIGKILL');

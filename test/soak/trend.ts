@@ -20,6 +20,9 @@ const SPAN_MS = 60_000;
  */
 const ALLOWANCE: Readonly<Record<Resource, number>> = { rss_mb: 40, fds: 12, threads: 4 };
 
+/** Threads of a tincan with links: the library of the data channels starts its own with the first link, and they stay. */
+const USUAL_THREADS = 20;
+
 /** A resource of which a process holds ever more. */
 export interface Leak {
   readonly resource: Resource;
@@ -41,7 +44,8 @@ export function findLeaks(samples: readonly Sample[], startedAt: number): Leak[]
   const early = warm.filter(({ at }) => at <= first + third);
   const late = warm.filter(({ at }) => at >= last - third);
   return (['rss_mb', 'fds', 'threads'] as const).flatMap((resource) => {
-    const most = Math.max(...early.map((sample) => sample[resource]));
+    const usual = resource === 'threads' ? USUAL_THREADS : 0;
+    const most = Math.max(usual, ...early.map((sample) => sample[resource]));
     const least = Math.min(...late.map((sample) => sample[resource]));
     return least > most + ALLOWANCE[resource] ? [{ resource, early: most, late: least }] : [];
   });
