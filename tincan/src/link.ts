@@ -18,6 +18,7 @@ import {
 } from '@kith/protocol';
 import { CandidateExchange } from './candidate-exchange.ts';
 import { ChannelCarrier } from './channel/channel-carrier.ts';
+import { ChannelLoss } from './channel/channel-loss.ts';
 import { Liveness } from './channel/liveness.ts';
 import { isRelayedPair, PeerSession } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
@@ -38,12 +39,8 @@ export const SETUP_TIMEOUT_MS = 60_000;
 /** Bytes that may wait in the control channel before controllers' messages are refused; pings must not wait behind more than this. */
 const MAX_RELAY_BACKLOG = 65_536;
 
-/**
- * A link whose direct carrier heard the peer within this time lives on although its control channel is silent: ICE does not follow a
- * node that moves, the direct carrier does. It ends when libdatachannel gives up the channel (30 s, RFC 7675 §5.1), and a new
- * attempt makes a new one.
- */
-const DIRECT_ALIVE_MS = 2_500;
+/** A path without data for this long is probed in its slower time (IDLE_AFTER_MS of path-finder.ts). */
+const FLOWS_MS = 5_000;
 
 /** How long a refused peer has to hear why: a hello that was lost comes again within a second (RFC 9260 §16, RTO.Min), twice with this. */
 const LAST_WORDS_MS = 2_500;
@@ -65,6 +62,7 @@ export class Link {
   readonly #session: PeerSession;
   readonly #carrier: ChannelCarrier;
   readonly #liveness: Liveness;
+  readonly #loss = new ChannelLoss();
   readonly #createdAt: number;
   readonly #candidates: CandidateExchange;
   readonly #traffic = new TrafficClock();
@@ -134,7 +132,7 @@ export class Link {
         control: (text) => this.#receiveControl(text, performance.now()),
         frames: (message) => this.#receiveFrames(message, performance.now()),
         writable: () => this.#carrier.flush(),
-        failed: (reason) => this.close(reason),
+        failed: (reason) => this.#channelFailed(reason),
       },
     );
     this.#candidates = new CandidateExchange(
@@ -249,14 +247,11 @@ export class Link {
     this.#tellNetwork();
     this.#noteTraffic(now);
     this.#liveness.setIdle((this.#traffic.idleMs(now) ?? now - this.#createdAt) > IDLE_AFTER_MS, now);
-    if (
-      this.#liveness.isDead(now) &&
-      now - (this.#direct?.heardAt ?? Number.NEGATIVE_INFINITY) > DIRECT_ALIVE_MS
-    ) {
-      this.close(`nothing heard for ${Math.round(this.#liveness.silence(now) / 1000)} s`);
+    if ((this.#loss.isLost || this.#liveness.isDead(now)) && !this.#isCarriedDirectly(now)) {
+      this.close(`nothing heard for ${Math.round(this.#silence(now) / 1000)} s`);
       return;
     }
-    const isSuspect = this.#liveness.isSuspect(now, this.#direct?.heardAt);
+    const isSuspect = this.#loss.isLost || this.#liveness.isSuspect(now, this.#direct?.heardAt);
     if (isSuspect !== this.#isSuspect) {
       this.#isSuspect = isSuspect;
       this.#events.suspect(this, isSuspect);
@@ -281,13 +276,7 @@ export class Link {
       fingerprint: this.#fingerprint,
       online: this.#state === 'online',
       ageMs: now - this.#createdAt,
-      silenceMs:
-        this.#hello === undefined
-          ? null
-          : Math.max(
-              0,
-              Math.min(this.#liveness.silence(now), now - (direct?.heardAt ?? Number.NEGATIVE_INFINITY)),
-            ),
+      silenceMs: this.#hello === undefined ? null : this.#silence(now),
       rttMs: direct?.path == null ? this.#liveness.rtt : direct.rttMs,
       ip4: this.seenAt ?? this.#hello?.ip4 ?? null,
       ip6: this.#hello?.ip6 ?? null,
@@ -343,8 +332,34 @@ export class Link {
   #relayLost(reason: string): void {
     const pair = this.#session.selectedPair();
     if (pair !== null && this.#relay?.gave(pair.local) !== true) return;
-    if (performance.now() - (this.#direct?.heardAt ?? Number.NEGATIVE_INFINITY) <= DIRECT_ALIVE_MS) return;
+    if (this.#isCarriedDirectly(performance.now())) return;
     this.close(`the connection to the relay broke: ${reason}`);
+  }
+
+  /** The library gave up the channel. Its keys allow the direct carrier two minutes without it, in which a new attempt makes a new one. */
+  #channelFailed(reason: string): void {
+    const now = performance.now();
+    if (this.#state !== 'online' || !this.#loss.begin(now, this.#heardDirectlyAt)) {
+      this.close(reason);
+      return;
+    }
+    this.#history.add(`the control channel ended (${reason}); the direct path is asked`, now);
+    this.#direct?.networkChanged();
+    this.tick(now);
+  }
+
+  get #heardDirectlyAt(): number {
+    return this.#direct?.heardAt ?? Number.NEGATIVE_INFINITY;
+  }
+
+  #isCarriedDirectly(now: number): boolean {
+    const flows = (this.#traffic.idleMs(now) ?? now - this.#createdAt) < FLOWS_MS;
+    return this.#loss.isCarried(now, this.#heardDirectlyAt, flows);
+  }
+
+  /** Milliseconds since the peer was last heard, by whichever way. */
+  #silence(now: number): number {
+    return Math.max(0, Math.min(this.#liveness.silence(now), now - this.#heardDirectlyAt));
   }
 
   #noteTraffic(now: number): void {
