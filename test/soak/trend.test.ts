@@ -23,8 +23,10 @@ test('what grows for ever is a leak', () => {
   ).toMatchObject([{ resource: 'rss_mb' }]);
 });
 
-test('threads that come with the first link are none, ever more of them are', () => {
-  const withLinks = samples(600, (second) => ({ threads: second < 300 ? 13 : 19 }));
+test('threads and sockets that come with the first links are none, ever more of them are', () => {
+  const withLinks = samples(600, (second) =>
+    second < 300 ? { threads: 13, fds: 35 } : { threads: 19, fds: 54 },
+  );
   expect(findLeaks(withLinks, 0)).toEqual([]);
   const evermore = samples(600, (second) => ({ threads: 13 + Math.floor(second / 20) }));
   expect(findLeaks(evermore, 0)).toMatchObject([{ resource: 'threads' }]);

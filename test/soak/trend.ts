@@ -20,8 +20,11 @@ const SPAN_MS = 60_000;
  */
 const ALLOWANCE: Readonly<Record<Resource, number>> = { rss_mb: 40, fds: 12, threads: 4 };
 
-/** Threads of a tincan with links: the library of the data channels starts its own with the first link, and they stay. */
-const USUAL_THREADS = 20;
+/**
+ * What a tincan with links to nine others holds at any time, however late in its life they came: the library of the data channels starts
+ * its threads with the first link, and each link has sockets. Less than this is no leak.
+ */
+const USUAL: Readonly<Record<Resource, number>> = { rss_mb: 0, fds: 56, threads: 20 };
 
 /** A resource of which a process holds ever more. */
 export interface Leak {
@@ -44,8 +47,7 @@ export function findLeaks(samples: readonly Sample[], startedAt: number): Leak[]
   const early = warm.filter(({ at }) => at <= first + third);
   const late = warm.filter(({ at }) => at >= last - third);
   return (['rss_mb', 'fds', 'threads'] as const).flatMap((resource) => {
-    const usual = resource === 'threads' ? USUAL_THREADS : 0;
-    const most = Math.max(usual, ...early.map((sample) => sample[resource]));
+    const most = Math.max(USUAL[resource], ...early.map((sample) => sample[resource]));
     const least = Math.min(...late.map((sample) => sample[resource]));
     return least > most + ALLOWANCE[resource] ? [{ resource, early: most, late: least }] : [];
   });
