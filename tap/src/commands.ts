@@ -11,6 +11,8 @@ export const TAG_UNBIND_LINK = 0x1_0001;
 /** Takes one address from its owner, if that is the one named. */
 export const TAG_UNBIND_ADDRESS = 0x1_0002;
 export const TAG_SET_TRANSLATION = 0x1_0003;
+/** Binds an address to LINK_MEMBER, in one step also if it is the one's of the link that is named: no frame meets a gap between them. */
+export const TAG_GIVE_BACK = 0x1_0004;
 
 /** From the egress worker to the main thread, in the uplink ring: an ARP or neighbour discovery frame, to be answered there. */
 export const TAG_NEIGHBOUR = 0x1_0021;

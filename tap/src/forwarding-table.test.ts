@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { addressBytes, KIND_IP4, KIND_IP6, KIND_MAC, LINK_SELF } from './addresses.ts';
+import { addressBytes, KIND_IP4, KIND_IP6, KIND_MAC, LINK_MEMBER, LINK_SELF } from './addresses.ts';
 import {
   AGEING_SECONDS,
   createTable,
@@ -48,6 +48,16 @@ test('a bound address never ages, the first binding wins, and it takes a MAC fro
   expect(writer.bind(3, KIND_MAC, MAC_A, 0, 0)).toBe(2);
   expect(writer.bind(2, KIND_MAC, MAC_A, 0, 0)).toBe(2);
   expect(reader.lookup(KIND_MAC, MAC_A, 0, 1e9)).toBe(2);
+});
+
+test('an address that a link gives back is its own or waits for the next link, at every instant; nobody else can give it away', () => {
+  const { writer, reader } = newTable();
+  writer.bind(1, KIND_MAC, MAC_A, 0, 0);
+  expect(writer.bind(LINK_MEMBER, KIND_MAC, MAC_A, 0, 0, 2)).toBe(1);
+  expect(writer.bind(LINK_MEMBER, KIND_MAC, MAC_A, 0, 0, 1)).toBe(LINK_MEMBER);
+  writer.unbindLink(1);
+  expect(reader.lookup(KIND_MAC, MAC_A, 0, 1e9)).toBe(LINK_MEMBER);
+  expect(writer.bind(2, KIND_MAC, MAC_A, 0, 0)).toBe(2);
 });
 
 test('addresses of different kinds with the same bytes are different addresses', () => {

@@ -1,5 +1,5 @@
 import { AddressTranslation } from './address-translation.ts';
-import { isOwnerless, isStationMac, KIND_IP6, KIND_MAC } from './addresses.ts';
+import { isOwnerless, isStationMac, KIND_IP6, KIND_MAC, LINK_MEMBER } from './addresses.ts';
 import type { Counters, IngressCounter } from './counters.ts';
 import { DESTINATION_AT, inspectFrame, newFrameClaims, SOURCE_AT } from './frame.ts';
 import type { Gluer } from './gluer.ts';
@@ -85,15 +85,22 @@ export class IngressSwitch {
 
   /**
    * Binds an address for good. Refused and counted: a claim to what another link or this node bound before, and to addresses
-   * that everybody may send from.
+   * that everybody may send from. `giver` see TableWriter.bind.
    */
-  bind(link: number, kind: number, data: Uint8Array, at: number, nowSeconds: number): void {
+  bind(
+    link: number,
+    kind: number,
+    data: Uint8Array,
+    at: number,
+    nowSeconds: number,
+    giver = LINK_MEMBER,
+  ): void {
     const isUsable = kind === KIND_MAC ? isStationMac(data, at) : !isOwnerless(kind, data, at);
     if (!isUsable) {
       this.#counters.add('refused_bindings');
       return;
     }
-    const owner = this.#table.bind(link, kind, data, at, nowSeconds);
+    const owner = this.#table.bind(link, kind, data, at, nowSeconds, giver);
     if (owner === NO_LINK) this.#counters.add('table_full');
     else if (owner !== link) this.#counters.add('refused_bindings');
     this.#counters.set('learned_macs', this.#table.learned);

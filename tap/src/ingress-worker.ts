@@ -20,6 +20,7 @@ import {
   commandLink,
   commandTranslation,
   TAG_BIND,
+  TAG_GIVE_BACK,
   TAG_SET_TRANSLATION,
   TAG_UNBIND_ADDRESS,
   TAG_UNBIND_LINK,
@@ -244,6 +245,16 @@ export class IngressWorker {
           ring.bytes,
           commandAddressAt(ring),
           this.#nowSeconds,
+        );
+        break;
+      case TAG_GIVE_BACK:
+        this.#switch.bind(
+          LINK_MEMBER,
+          commandKind(ring),
+          ring.bytes,
+          commandAddressAt(ring),
+          this.#nowSeconds,
+          commandLink(ring),
         );
         break;
       case TAG_UNBIND_ADDRESS:

@@ -1,7 +1,7 @@
 import { Timers } from '@kith/base';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { KIND_IP4, KIND_IP6, KIND_MAC, LINK_ALL, LINK_MEMBER } from './addresses.ts';
-import { TAG_BIND, TAG_NEIGHBOUR, TAG_UNBIND_ADDRESS } from './commands.ts';
+import { TAG_BIND, TAG_GIVE_BACK, TAG_NEIGHBOUR, TAG_UNBIND_ADDRESS } from './commands.ts';
 import { Counters, MAIN_COUNTERS } from './counters.ts';
 import { MAX_MEMBERS } from './directory.ts';
 import { MAX_FRAMES_PER_MEMBER } from './held-frames.ts';
@@ -88,6 +88,10 @@ function whoHas(target: Uint8Array, to = BROADCAST): Uint8Array {
 
 const claim = { tag: TAG_BIND, payload: [LINK_MEMBER >> 8, LINK_MEMBER & 0xff, KIND_MAC, ...MAC_A] };
 const release = { ...claim, tag: TAG_UNBIND_ADDRESS };
+/** What LINK gives back when it ends. */
+function givenBack(kind: number, address: Uint8Array): unknown {
+  return { tag: TAG_GIVE_BACK, payload: [LINK >> 8, LINK & 0xff, kind, ...address] };
+}
 
 test("a member's MAC is claimed while it has no link, and given up with the member", () => {
   members.set(A);
@@ -95,18 +99,19 @@ test("a member's MAC is claimed while it has no link, and given up with the memb
   members.bound(LINK, KIND_MAC, MAC_A);
   members.set(A);
   expect(commands).toEqual([claim]);
-  members.unbound(LINK);
-  expect(commands).toEqual([claim, claim]);
+  members.unbinding(LINK);
+  const back = givenBack(KIND_MAC, MAC_A);
+  expect(commands).toEqual([claim, back]);
   members.remove('a');
   members.remove('a');
-  expect(commands).toEqual([claim, claim, release]);
+  expect(commands).toEqual([claim, back, release]);
 });
 
 test('a member of a linked node costs no claim, and neither does taking it away', () => {
   members.bound(LINK, KIND_MAC, MAC_A);
   members.set(A);
   members.remove('a');
-  members.unbound(LINK);
+  members.unbinding(LINK);
   expect(commands).toEqual([]);
 });
 
@@ -127,7 +132,7 @@ test('for a linked node that answers nobody, its questions are answered here unt
   expect(injectedNow()).toEqual([]);
   expect(forwarded).toHaveLength(1);
   // The number is another node's one day.
-  members.unbound(LINK);
+  members.unbinding(LINK);
   members.bound(LINK, KIND_MAC, MAC_A);
   members.bound(LINK, KIND_IP4, IP_A);
   injectedNow();
@@ -145,10 +150,10 @@ test('a kept address is nobody’s but of the link that is bound to it, and kept
   members.bound(LINK, KIND_MAC, MAC_A);
   members.bound(LINK, KIND_IP4, IP_A);
   members.bound(LINK + 1, KIND_MAC, MAC_B);
-  members.unbound(LINK + 1);
+  members.unbinding(LINK + 1);
   expect(commands.splice(0)).toEqual([]);
-  members.unbound(LINK);
-  expect(commands.splice(0)).toEqual([bind]);
+  members.unbinding(LINK);
+  expect(commands.splice(0)).toEqual([givenBack(KIND_IP4, IP_A)]);
   members.setMode(false, []);
   expect(commands.splice(0)).toEqual([unbind]);
   // Named while a link has it: it is that link's until it ends.
@@ -156,8 +161,8 @@ test('a kept address is nobody’s but of the link that is bound to it, and kept
   members.bound(LINK, KIND_IP4, IP_A);
   members.setMode(false, [IP_A]);
   expect(commands.splice(0)).toEqual([]);
-  members.unbound(LINK);
-  expect(commands).toEqual([bind]);
+  members.unbinding(LINK);
+  expect(commands).toEqual([givenBack(KIND_IP4, IP_A)]);
 });
 
 test('frames for a member without a link wait and leave in order when the link is bound', () => {
@@ -257,7 +262,7 @@ test('an address that a link bound goes before what another member is said to ha
   members.bound(LINK, KIND_IP4, IP_A);
   members.set({ ...B, ip4: IP_A });
   receive(TAG_NEIGHBOUR, whoHas(IP_A));
-  members.unbound(LINK);
+  members.unbinding(LINK);
   receive(TAG_NEIGHBOUR, whoHas(IP_A));
   expect(injected).toEqual([A_HAS_IP_A, A_HAS_IP_A, B_HAS_IP_A]);
 });

@@ -1,6 +1,6 @@
 import type { Timers } from '@kith/base';
 import { KIND_IP4, KIND_IP6, KIND_MAC, LINK_ALL, LINK_MEMBER } from './addresses.ts';
-import { encodeBind, TAG_BIND, TAG_NEIGHBOUR, TAG_UNBIND_ADDRESS } from './commands.ts';
+import { encodeBind, TAG_BIND, TAG_GIVE_BACK, TAG_NEIGHBOUR, TAG_UNBIND_ADDRESS } from './commands.ts';
 import type { Counters, MainCounter } from './counters.ts';
 import { Directory } from './directory.ts';
 import { DESTINATION_AT } from './frame.ts';
@@ -117,7 +117,7 @@ export class Members {
 
   /**
    * Sends what waited for a link, which has been bound.
-   * @param isSilent the other end answers no ARP or neighbour discovery: until `unbound` that is done here although the link is there
+   * @param isSilent the other end answers no ARP or neighbour discovery: until `unbinding` that is done here although the link is there
    */
   flush(link: number, isSilent = false): void {
     if (isSilent) this.#silent.add(link);
@@ -129,14 +129,17 @@ export class Members {
     this.#tellHeld();
   }
 
-  /** A link was unbound, and the ingress worker knows. */
-  unbound(link: number): void {
+  /** A link is about to be unbound: what is kept for its node is taken back first, so that what is sent to it waits from then on. */
+  unbinding(link: number): void {
     this.#silent.delete(link);
     const kept = [...this.#kept.values()];
     const given = kept.filter((address) => this.#directory.neighbour(KIND_IP4, address, 0)?.link === link);
     const member = this.#directory.unbound(link);
-    if (member !== undefined) this.#claim(member.mac);
-    for (const address of given) this.#reserve(address);
+    if (member !== undefined) this.#takeBack(link, KIND_MAC, member.mac);
+    for (const address of given) {
+      if (this.#directory.neighbour(KIND_IP4, address, 0)?.link === undefined)
+        this.#takeBack(link, KIND_IP4, address);
+    }
   }
 
   /** Takes what came out of the uplink ring under a tag that is not one link's. */
@@ -247,6 +250,10 @@ export class Members {
 
   #claim(mac: Uint8Array): void {
     this.#parts.command(TAG_BIND, encodeBind(LINK_MEMBER, KIND_MAC, mac));
+  }
+
+  #takeBack(link: number, kind: number, address: Uint8Array): void {
+    this.#parts.command(TAG_GIVE_BACK, encodeBind(link, kind, address));
   }
 
   #release(mac: Uint8Array): void {

@@ -90,17 +90,27 @@ export class TableWriter {
 
   /**
    * Binds an address to a link for good. The first binding wins; it takes the address from a link that only learned it, since
-   * a binding was said by an authenticated node about itself, and from LINK_MEMBER, whose addresses wait for their link. Returns the
-   * owner afterwards, or NO_LINK when the table is full.
+   * a binding was said by an authenticated node about itself, and from `giver`: LINK_MEMBER, whose addresses wait for their link, unless
+   * it is said who else gives it. Whoever looks the address up meanwhile finds the old owner or the new one. Returns the owner
+   * afterwards, or NO_LINK when the table is full.
    */
-  bind(link: number, kind: number, data: Uint8Array, at: number, nowSeconds: number): number {
+  bind(
+    link: number,
+    kind: number,
+    data: Uint8Array,
+    at: number,
+    nowSeconds: number,
+    giver = LINK_MEMBER,
+  ): number {
     if (this.#entries >= MAX_ENTRIES) this.#sweep(nowSeconds);
     this.#find(kind, data, at);
     if (this.#found >= 0) {
-      const owner = linkOf(this.#word(this.#found + META));
-      if (this.#isBound(this.#found) && owner !== LINK_MEMBER) return owner;
-      this.#remove(this.#found);
-      this.#find(kind, data, at);
+      const meta = this.#word(this.#found + META);
+      const owner = linkOf(meta);
+      if (this.#isBound(this.#found) && owner !== giver) return owner;
+      this.#forgetLearned(meta);
+      this.#setMeta(this.#found, BOUND_FLAG | (kind << 16) | link);
+      return link;
     }
     if (this.#entries >= MAX_ENTRIES || this.#reusable < 0) return NO_LINK;
     this.#write(this.#reusable, link, nowSeconds, BOUND_FLAG);
@@ -188,11 +198,7 @@ export class TableWriter {
   #remove(slot: number): void {
     const meta = this.#word(slot + META);
     this.#entries--;
-    if ((meta & BOUND_FLAG) === 0) {
-      const link = linkOf(meta);
-      this.#learned--;
-      this.#learnedByLink[link] = (this.#learnedByLink[link] ?? 1) - 1;
-    }
+    this.#forgetLearned(meta);
     let index = (slot - slotAt(0)) / (slotAt(1) - slotAt(0));
     if (this.#word(slotAt((index + 1) & (SLOTS - 1)) + META) !== FREE) {
       this.#setMeta(slot, TOMBSTONE);
@@ -205,6 +211,14 @@ export class TableWriter {
       if (this.#word(before + META) !== TOMBSTONE) return;
       this.#setMeta(before, FREE);
     }
+  }
+
+  /** Takes an entry out of the sums of what was learned, if it is one. */
+  #forgetLearned(meta: number): void {
+    if ((meta & BOUND_FLAG) !== 0) return;
+    const link = linkOf(meta);
+    this.#learned--;
+    this.#learnedByLink[link] = (this.#learnedByLink[link] ?? 1) - 1;
   }
 
   #setMeta(slot: number, meta: number): void {

@@ -260,8 +260,8 @@ export class Tap {
   /** Forgets all that a link had, learned or bound; takes effect before any frame delivered later. */
   unbindLink(link: number): void {
     assertLink(link);
+    this.#members.unbinding(link);
     this.#downlink.command(TAG_UNBIND_LINK, encodeUnbindLink(link));
-    this.#members.unbound(link);
   }
 
   /**

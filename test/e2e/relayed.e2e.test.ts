@@ -88,6 +88,38 @@ test('when the network lets them, they move to the direct path by themselves wit
   expect((await running).stdout).toContain('400 packets transmitted, 400 received');
 });
 
+test('the hub dies, and with it the relay of the control channel: the link goes on by its direct path, and is renewed when the hub is back', async () => {
+  // Their ICE pair shall be a relayed one: a link made while nothing else joins them.
+  await part('peers');
+  await alice.down();
+  await alice.up();
+  await both('relayed', isRelayed);
+  await join();
+  await both('direct', isDirect);
+  const before = await Promise.all([alice.status(), bob.status()]);
+  await hub.kill9();
+  // SCTP and ICE give the channel up after half a minute at most.
+  const { stdout } = await bob.host.exec('ping', ['-n', '-q', '-i', '0.2', '-c', '225', '-W', '2', ALICE], {
+    timeoutMs: 60_000,
+  });
+  expect(stdout).toContain('225 packets transmitted, 225 received');
+  for (const node of [alice, bob]) expect(only(await node.status())?.state).toBe('online');
+  await hub.start();
+  await Promise.all(
+    [alice, bob].map((node, index) =>
+      node.waitUntil(
+        'on a new channel',
+        (status) =>
+          (status.counters.links_opened ?? 0) > (before[index]?.counters.links_opened ?? 0) &&
+          only(status)?.state === 'online' &&
+          isDirect(status),
+        90_000,
+      ),
+    ),
+  );
+  await firstReply(bob.host, OVERLAY_INTERFACE, ALICE, 5_000);
+});
+
 test('when it lets them no more, the relay carries again within seconds', async () => {
   await part('peers');
   await both('relayed again', isRelayed);
@@ -127,36 +159,4 @@ test('where no UDP passes, sealed datagrams go by TURN over TLS at both ends, an
 test('and the direct path is taken when UDP passes again', async () => {
   await join();
   await both('direct', isDirect);
-});
-
-test('the hub dies, and with it the relay of the control channel: the link goes on by its direct path, and is renewed when the hub is back', async () => {
-  // Their ICE pair shall be a relayed one: a link made while nothing else joins them.
-  await part('peers');
-  await alice.down();
-  await alice.up();
-  await both('relayed', isRelayed);
-  await join();
-  await both('direct', isDirect);
-  const before = await Promise.all([alice.status(), bob.status()]);
-  await hub.kill9();
-  // SCTP and ICE give the channel up after half a minute at most.
-  const { stdout } = await bob.host.exec('ping', ['-n', '-q', '-i', '0.2', '-c', '225', '-W', '2', ALICE], {
-    timeoutMs: 60_000,
-  });
-  expect(stdout).toContain('225 packets transmitted, 225 received');
-  for (const node of [alice, bob]) expect(only(await node.status())?.state).toBe('online');
-  await hub.start();
-  await Promise.all(
-    [alice, bob].map((node, index) =>
-      node.waitUntil(
-        'on a new channel',
-        (status) =>
-          (status.counters.links_opened ?? 0) > (before[index]?.counters.links_opened ?? 0) &&
-          only(status)?.state === 'online' &&
-          isDirect(status),
-        90_000,
-      ),
-    ),
-  );
-  await firstReply(bob.host, OVERLAY_INTERFACE, ALICE, 5_000);
 });

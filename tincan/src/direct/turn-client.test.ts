@@ -216,6 +216,19 @@ test('wrong credentials are told; better ones are used at once', () => {
   expect(bench.client.relayed).not.toBeNull();
 });
 
+test('other credentials for a server that was started anew show at once that it has forgotten us; for one that was not they change nothing', () => {
+  const bench = started();
+  const { relayed } = bench.client;
+  bench.useCredentials('of the next hour');
+  bench.run(300);
+  expect(bench.client.relayed).toEqual(relayed);
+  bench.turn.allocations.clear();
+  bench.turn.password = 'of the hour after';
+  bench.useCredentials('of the hour after');
+  bench.run(300);
+  expect(bench.client.relayed?.port).toBe(61_001);
+});
+
 test('a peer that the server will not have gets no channel and costs no more requests', () => {
   const bench = started();
   bench.turn.denied.add(PEER.ip);

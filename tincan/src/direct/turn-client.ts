@@ -98,12 +98,15 @@ export class TurnClient {
     return this.#channels.refused;
   }
 
-  /** For the next allocation; the one at hand lives on with its own (RFC 8656 §7.2 binds it to them). */
+  /**
+   * For the next allocation; the one at hand lives on with its own (RFC 8656 §7.2 binds it to them). Whether it still does is asked at once:
+   * a hub that was started anew gives others, and its server has forgotten all allocations.
+   */
   setCredentials(credentials: TurnCredentials, now: number): void {
     const { username, password } = this.#credentials;
     if (username === credentials.username && password === credentials.password) return;
     this.#credentials = credentials;
-    if (this.#state === 'failed') this.#at = now;
+    if (this.#state === 'failed' || this.#state === 'allocated') this.check(now);
   }
 
   /** Asks for an allocation unless there is one. */
@@ -270,7 +273,8 @@ export class TurnClient {
       // Of an earlier life of this socket: RFC 8656 §7.3 says to wait or to use another port; giving it back is quicker.
       this.#clearedOld = true;
       this.#ask({ method: 'refresh', lifetime: 0 }, now);
-    } else if (this.#state === 'allocated' && isLost) {
+    } else if (this.#state === 'allocated' && (isLost || code === UNAUTHENTICATED)) {
+      // A server that was started anew knows neither the allocation nor, where their secret was its own, the credentials it was made with.
       this.#forget();
       this.#allocate(now);
     } else if (asked.method === 'refresh' && asked.lifetime === 0) {
