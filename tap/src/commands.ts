@@ -17,6 +17,9 @@ export const TAG_GIVE_BACK = 0x1_0004;
 /** From the egress worker to the main thread, in the uplink ring: an ARP or neighbour discovery frame, to be answered there. */
 export const TAG_NEIGHBOUR = 0x1_0021;
 
+/** From the egress worker to the main thread, in the uplink ring: the descriptor that is watched can be read. No payload. */
+export const TAG_READABLE = 0x1_0022;
+
 /** Payload of a command: link (16 bits, big-endian), address kind (one byte), address. */
 const ADDRESS_AT = 3;
 

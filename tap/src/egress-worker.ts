@@ -14,6 +14,7 @@ import {
 import { RingConsumer, RingProducer } from '@kith/ring';
 import { LINK_ALL } from './addresses.ts';
 import { threadClock } from './clock.ts';
+import { TAG_READABLE } from './commands.ts';
 import { Counters, EGRESS_COUNTERS } from './counters.ts';
 import {
   decodeKeyed,
@@ -33,6 +34,7 @@ import { restUntilReady } from './rest.ts';
 import { isAskedToStop } from './stop.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { GSO_NONE, VIRTIO_HEADER_BYTES } from './virtio-header.ts';
+import { clearWatched, NOTHING, watchedFd } from './watched.ts';
 import { word16 } from './wire-bytes.ts';
 import type { DirectStart, WorkerStart } from './worker-start.ts';
 
@@ -43,9 +45,12 @@ import type { DirectStart, WorkerStart } from './worker-start.ts';
 const BATCH = 64;
 const TAP = 0;
 const BELL = 1;
+const WATCHED = 2;
 
 /** Path errors told per second: the first says all that the main thread needs. */
 const PATH_ERRORS_PER_SECOND = 10;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** Direct carrier of this worker, and the commands to it. */
 interface Direct {
@@ -69,6 +74,8 @@ export class EgressWorker {
   readonly #direct: Direct | null;
   /** Whether the last look at TAP found any: then there may be more soon. */
   #hadFrames = false;
+  /** The descriptor that is watched for the main thread now. */
+  #watched = NOTHING;
   /** Only of a worker that has a thread of its own. */
   #pace: Pace | null = null;
   readonly #pathErrors = new TokenBucket(PATH_ERRORS_PER_SECOND, PATH_ERRORS_PER_SECOND, this.#clock());
@@ -79,6 +86,7 @@ export class EgressWorker {
     this.#poll = new PollSet([
       { fd: start.tapFd, events: POLLIN },
       { fd: start.bellFd, events: POLLIN },
+      { fd: NOTHING, events: POLLIN },
     ]);
     this.#uplink = new RingProducer(start.ring);
     this.#uplinkAddress = addressOf(this.#uplink.bytes);
@@ -98,10 +106,14 @@ export class EgressWorker {
   /** Waits for frames and commands, `waitMs` at most (-1: for ever), and takes those that are there. False when asked to stop. */
   step(waitMs: number): boolean {
     const mayRest = this.#carryOutCommands();
+    const watched = watchedFd(this.#start.watch);
+    if (watched !== this.#watched) this.#poll.setFd(WATCHED, watched);
+    this.#watched = watched;
     if (this.#hadFrames) restUntilReady(this.#poll, mayRest ? waitMs : 0);
     else this.#poll.wait(mayRest ? waitMs : 0);
     this.#hadFrames = this.#poll.ready(TAP) !== 0;
     if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
+    if (this.#poll.ready(WATCHED) !== 0) this.#tellReadable();
     if (isAskedToStop(this.#start.stop)) return false;
     if (!this.#hadFrames) return true;
     // POLLERR, which says that the device is gone, comes back as EBADFD from the read.
@@ -111,6 +123,14 @@ export class EgressWorker {
     else this.#readForRing(nowMs);
     if (this.#uplink.publish()) this.#uplink.wakeSleeper();
     return true;
+  }
+
+  /** A descriptor that was closed in between counts as one that can be read, as with poll(2). */
+  #tellReadable(): void {
+    // Without room the descriptor is ready again at the next look.
+    if (!this.#uplink.push(NO_BYTES, 0, 0, TAG_READABLE)) return;
+    clearWatched(this.#start.watch, this.#watched);
+    if (this.#uplink.publish()) this.#uplink.wakeSleeper();
   }
 
   /** No link has a direct path: frames are read straight into the ring. */

@@ -19,6 +19,7 @@ import {
   encodeTranslation,
   encodeUnbindLink,
   TAG_BIND,
+  TAG_READABLE,
   TAG_SET_TRANSLATION,
   TAG_UNBIND_ADDRESS,
   TAG_UNBIND_LINK,
@@ -59,6 +60,7 @@ import {
 } from './tap-options.ts';
 import { UplinkDrain, type UplinkHandler } from './uplink-drain.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
+import { newWatch, setWatched } from './watched.ts';
 import { word16 } from './wire-bytes.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
@@ -87,6 +89,8 @@ export class Tap {
   readonly #mainCounters = new Counters(MAIN_COUNTERS);
   readonly #timers = new Timers();
   readonly #members: Members;
+  readonly #watch = newWatch();
+  #onReadable: (() => void) | undefined;
   #drain: UplinkDrain | undefined;
   #failure: Error | undefined;
   readonly #failureHandlers: ((error: Error) => void)[] = [];
@@ -108,8 +112,8 @@ export class Tap {
     const commands = createRing(COMMAND_RING_BYTES);
     const control = createRing(CONTROL_RING_BYTES);
     const stats = new DirectStats();
-    const both = { tapFd: fd, table: this.#tableMemory, pace: newPace(), mtu: options.mtu, maxRead };
-    const shared = { ...both, offload: testTapWrites(fd, offload) };
+    const both = { tapFd: fd, table: this.#tableMemory, pace: newPace(), watch: this.#watch };
+    const shared = { ...both, mtu: options.mtu, maxRead, offload: testTapWrites(fd, offload) };
     const onDeath = (error: Error): void => this.#fail(error);
     this.#uplink = new RingConsumer(uplink);
     const maxChunk = Math.min(MAX_CHUNK_BYTES, maxRead + DOWNLINK_HEADROOM);
@@ -211,6 +215,7 @@ export class Tap {
     if (this.#drain !== undefined) throw new BugError('TAP_UPLINK_TAKEN', 'the uplink has a handler already');
     const receive: UplinkHandler = (tag, data, offset, length) => {
       if (tag <= LINK_MAX) handler(tag, data, offset, length);
+      else if (tag === TAG_READABLE) this.#onReadable?.();
       else if (tag === TAG_PATH_ERROR) this.direct?.pathFailed(word16(data, offset), data[offset + 2] ?? 0);
       else this.#members.receive(tag, data, offset, length);
     };
@@ -339,6 +344,16 @@ export class Tap {
     this.#ip6 = ip6;
     if (old !== null) this.#unbindSelf(KIND_IP6, old.address);
     this.#bindSelf();
+  }
+
+  /**
+   * Calls the handler once, when the descriptor can be read or was closed: Node's event loop cannot wait for one of every kind, the egress
+   * worker can. Takes the place of what was watched before. Needs onUplink.
+   */
+  whenReadable(fd: number, handler: () => void): void {
+    this.#onReadable = handler;
+    setWatched(this.#watch, fd);
+    this.#egress.ring();
   }
 
   /** Ends both workers and removes the device. May be called again. */

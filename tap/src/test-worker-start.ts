@@ -4,6 +4,7 @@ import { DirectStats } from './direct-stats.ts';
 import { newPace } from './pace.ts';
 import { newStop } from './stop.ts';
 import { createTable } from './table-layout.ts';
+import { newWatch } from './watched.ts';
 import type { DirectStart, WorkerStart } from './worker-start.ts';
 
 /** For tests: what a worker is given, without any descriptor. */
@@ -12,6 +13,7 @@ export function workerStart(hasOffload: boolean): WorkerStart & { readonly direc
     tapFd: -1,
     bellFd: -1,
     stop: newStop(),
+    watch: newWatch(),
     pace: newPace(),
     ring: createRing(4096),
     table: createTable(),

@@ -29,6 +29,7 @@ import { RECEIVER_MAC, writeRehearsalFrame } from './rehearsal-frame.ts';
 import { newStop } from './stop.ts';
 import { createTable } from './table-layout.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
+import { newWatch } from './watched.ts';
 import type { DirectStart, WorkerStart } from './worker-start.ts';
 
 const LINK = 1;
@@ -72,7 +73,8 @@ export class WorkerStage {
     const toIngress = createRing(RING_BYTES);
     const control = createRing(COMMAND_RING_BYTES);
     const stats = new DirectStats().memory;
-    const shared = { ...start, stop: newStop(), table: createTable(), bellFd: resources.bell.fd };
+    const own = { stop: newStop(), watch: newWatch(), table: createTable(), bellFd: resources.bell.fd };
+    const shared = { ...start, ...own };
     this.#egress = new EgressWorker({
       ...shared,
       tapFd: resources.near.fds[1],

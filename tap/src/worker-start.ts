@@ -2,6 +2,7 @@ import type { RingMemory } from '@kith/ring';
 import type { Offload } from './device.ts';
 import type { SharedPace } from './pace.ts';
 import type { SharedStop } from './stop.ts';
+import type { SharedWatch } from './watched.ts';
 
 /** What both workers are given by the main thread; everything in it is shared memory or a number. */
 export interface WorkerStart {
@@ -15,6 +16,8 @@ export interface WorkerStart {
   readonly counters: SharedArrayBuffer;
   /** Of both workers. */
   readonly pace: SharedPace;
+  /** Of the egress worker. */
+  readonly watch: SharedWatch;
   readonly mtu: number;
   /** Longest read of the TAP device, virtio header included. */
   readonly maxRead: number;

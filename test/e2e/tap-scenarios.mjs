@@ -5,6 +5,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { EventFd } from '@kith/posix';
 import { LINK_ALL, Tap, VIRTIO_HEADER_BYTES } from '@kith/tap';
 
 const SELF_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
@@ -340,6 +341,37 @@ const scenarios = {
     const wrong = await tap.setAddress6({ address: SELF_IP, prefixLength: 64 }).then(() => 'set', codeOf);
     await tap.close();
     report({ seen, owners, code, wrong });
+  },
+
+  async watched() {
+    const tap = await Tap.open(OPTIONS);
+    playPeer(tap, []);
+    // What goes through the worker shows that it has looked.
+    const look = () => pinged('-c', '1', '-W', '5', '172.31.0.2');
+    const bell = EventFd.create();
+    let told = 0;
+    const tell = () => told++;
+    bell.signal();
+    tap.whenReadable(bell.fd, tell);
+    while (told === 0) await pause(1);
+    // It can still be read, and is watched no more.
+    await look();
+    const once = told;
+    bell.clear();
+    tap.whenReadable(bell.fd, tell);
+    await look();
+    const afterClear = told;
+    bell.signal();
+    while (told === afterClear) await pause(1);
+    // A descriptor that is closed counts as one that can be read.
+    bell.clear();
+    const other = EventFd.create();
+    other.close();
+    tap.whenReadable(other.fd, tell);
+    while (told === afterClear + 1) await pause(1);
+    report({ once, afterClear, told });
+    bell.close();
+    await tap.close();
   },
 
   async overload() {

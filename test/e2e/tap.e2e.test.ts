@@ -164,6 +164,10 @@ test('an IPv6 address is usable at once, can be replaced and taken away, and a d
   });
 });
 
+test('a descriptor of the main thread is watched: told once when it can be read or is closed, and again when asked again', async () => {
+  expect(await play('watched')).toEqual({ once: 1, afterClear: 1, told: 3 });
+});
+
 test('overload in either direction drops, counts, and passes', async () => {
   expect(await play('overload')).toEqual({
     uplinkDrops: atLeast(1),

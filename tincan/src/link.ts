@@ -236,7 +236,12 @@ export class Link {
     return this.#session.controlBuffered <= MAX_RELAY_BACKLOG && this.#send(message);
   }
 
-  /** To be called a few times per second. */
+  /** Whether a tick each second is enough. */
+  get isCalm(): boolean {
+    return this.#state === 'online' && this.#liveness.isIdle && !this.#isSuspect;
+  }
+
+  /** To be called a few times per second, once while it is calm. */
   tick(now: number): void {
     if (this.#state === 'connecting') {
       if (now - this.#createdAt > SETUP_TIMEOUT_MS) this.close('not connected within 60 s');
@@ -246,7 +251,8 @@ export class Link {
     this.#direct?.poll();
     this.#tellNetwork();
     this.#noteTraffic(now);
-    this.#liveness.setIdle((this.#traffic.idleMs(now) ?? now - this.#createdAt) > IDLE_AFTER_MS, now);
+    const isQuiet = (this.#traffic.idleMs(now) ?? now - this.#createdAt) > IDLE_AFTER_MS;
+    this.#liveness.setIdle(isQuiet, now, this.#heardDirectlyAt);
     if ((this.#loss.isLost || this.#liveness.isDead(now)) && !this.#isCarriedDirectly(now)) {
       this.close(`nothing heard for ${Math.round(this.#silence(now) / 1000)} s`);
       return;

@@ -11,7 +11,9 @@ function watched(withNews: boolean) {
   const world = {
     addresses: [{ interface: 'eth0', ip: '192.0.2.1', mtu: undefined }],
     routes: ['eth0 gw 0'],
+    /** What the kernel has to tell. */
     news: false,
+    awaited: undefined as (() => void) | undefined,
     changes: 0,
     told: 0,
     closed: false,
@@ -29,6 +31,9 @@ function watched(withNews: boolean) {
       };
       return {
         changed,
+        whenNews: (handler: () => void) => {
+          world.awaited = handler;
+        },
         close: () => {
           world.closed = true;
         },
@@ -37,17 +42,26 @@ function watched(withNews: boolean) {
     news: () => world.told++,
     changed: () => world.changes++,
   });
-  return { watch, world };
+  /** The kernel tells something, which a source that is waited for passes on at once. */
+  const tell = (): void => {
+    world.news = true;
+    const { awaited } = world;
+    world.awaited = undefined;
+    awaited?.();
+  };
+  return { watch, world, tell };
 }
 
 test('news of another address are told with the first quiet look, news of nothing that matters are not', () => {
-  const { watch, world } = watched(true);
-  world.news = true;
+  const { watch, world, tell } = watched(true);
+  tell();
   vi.advanceTimersByTime(200);
   expect(world.changes).toBe(0);
   world.addresses = [{ interface: 'eth0', ip: '192.0.2.9', mtu: undefined }];
-  world.news = true;
-  vi.advanceTimersByTime(100);
+  tell();
+  vi.advanceTimersByTime(99);
+  tell();
+  vi.advanceTimersByTime(99);
   expect(world.changes).toBe(0);
   vi.advanceTimersByTime(100);
   expect(world.changes).toBe(1);
@@ -58,10 +72,10 @@ test('news of another address are told with the first quiet look, news of nothin
 });
 
 test('news without end are acted on all the same', () => {
-  const { watch, world } = watched(true);
+  const { watch, world, tell } = watched(true);
   world.addresses = [];
   for (let look = 0; look < 4; look++) {
-    world.news = true;
+    tell();
     vi.advanceTimersByTime(100);
   }
   expect(world.changes).toBe(1);
@@ -69,10 +83,10 @@ test('news without end are acted on all the same', () => {
 });
 
 test('all news are told at once to who wants them; missed ones are found within half a minute', () => {
-  const { watch, world } = watched(true);
-  world.news = true;
-  vi.advanceTimersByTime(100);
+  const { watch, world, tell } = watched(true);
+  tell();
   expect(world.told).toBe(1);
+  vi.advanceTimersByTime(100);
   vi.advanceTimersByTime(400);
   world.addresses = [];
   vi.advanceTimersByTime(29_000);
@@ -83,15 +97,24 @@ test('all news are told at once to who wants them; missed ones are found within 
 });
 
 test('another default route is a change, the order of routes is none', () => {
-  const { watch, world } = watched(true);
+  const { watch, world, tell } = watched(true);
   world.routes = ['eth1 gw 0', 'eth0 gw 0'];
-  world.news = true;
+  tell();
   vi.advanceTimersByTime(200);
   world.routes = ['eth0 gw 0', 'eth1 gw 0'];
-  world.news = true;
+  tell();
   vi.advanceTimersByTime(200);
   expect(world.changes).toBe(1);
   watch.close();
+});
+
+test('nothing is done while there is no news', () => {
+  const { watch, world } = watched(true);
+  expect(world.awaited).toBeDefined();
+  // The look at everything each half minute, and no other.
+  expect(vi.getTimerCount()).toBe(1);
+  watch.close();
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test('a machine that refuses news is looked at every two seconds, and not after close', () => {

@@ -3,10 +3,10 @@ import { describeError, type Logger, SystemError, Timers } from '@kith/base';
 import { NetworkMonitor } from '@kith/posix';
 import { type LocalAddress, readLocalAddresses } from './direct/local-addresses.ts';
 
-/** How often the kernel's news are read; a look that finds nothing costs less than a microsecond. */
+/** How often the kernel's news are read once there was one. */
 const LOOK_MS = 100;
 
-/** An address goes before the next one comes, and its routes come last: news are acted on when a look finds none, or after so many. */
+/** An address goes before the next one comes, and its routes come last: news are acted on when a look finds none more, or after so many. */
 const MAX_RESTLESS_LOOKS = 4;
 
 /** How often addresses and routes are read where the kernel tells no news. */
@@ -15,9 +15,12 @@ const POLL_MS = 2_000;
 /** The same where it does, should news ever be missed: reading all of it takes milliseconds of a machine that has nothing to do. */
 const CHECK_MS = 30_000;
 
-/** Whether something changed since the last look. */
+/** The kernel's news of this machine's network. */
 export interface ChangeSource {
+  /** Whether something changed since the last look. @throws SystemError when there will be no news any more. */
   changed(): boolean;
+  /** Calls the handler once there is news. Takes the place of an earlier call. */
+  whenNews(handler: () => void): void;
   close(): void;
 }
 
@@ -40,7 +43,7 @@ export class NetworkWatch {
   readonly #timers = new Timers();
   #monitor: ChangeSource | undefined;
   #picture: string;
-  /** Looks in a row that found news. */
+  /** Looks in a row that found news; 0: none is awaited by the clock. */
   #restless = 0;
 
   constructor(options: NetworkWatchOptions) {
@@ -52,8 +55,8 @@ export class NetworkWatch {
       options.log.warn({ err: error }, `changes of the network are noticed later: ${describeError(error)}`);
     }
     this.#picture = this.#read();
-    this.#timers.every('look', LOOK_MS, () => this.#look());
     this.#poll();
+    this.#await();
   }
 
   close(): void {
@@ -69,23 +72,34 @@ export class NetworkWatch {
     });
   }
 
+  #await(): void {
+    this.#restless = 0;
+    this.#monitor?.whenNews(() => this.#look());
+  }
+
   #look(): void {
     try {
       if (this.#monitor?.changed() === true) {
         this.#restless++;
         this.#options.news?.();
-      } else if (this.#restless === 0) return;
-      else this.#restless = MAX_RESTLESS_LOOKS;
-      if (this.#restless < MAX_RESTLESS_LOOKS) return;
-      this.#restless = 0;
-      this.#compare();
+      } else if (this.#restless === 0) {
+        this.#await();
+        return;
+      } else this.#restless = MAX_RESTLESS_LOOKS;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#options.log.warn({ err: error }, `the kernel's news end: ${describeError(error)}`);
       this.#monitor?.close();
       this.#monitor = undefined;
       this.#poll();
+      this.#restless = MAX_RESTLESS_LOOKS;
     }
+    if (this.#restless < MAX_RESTLESS_LOOKS) {
+      this.#timers.after('look', LOOK_MS, () => this.#look());
+      return;
+    }
+    this.#compare();
+    this.#await();
   }
 
   /** Most of what the kernel tells is about something else: neighbours' routes, containers, our own TAP device. */
@@ -106,15 +120,24 @@ export class NetworkWatch {
 export function watchNetwork(options: {
   log: Logger;
   isIgnored(name: string): boolean;
+  /** Calls the handler once the descriptor can be read. */
+  whenReadable(fd: number, handler: () => void): void;
   news(): void;
   changed(): void;
 }): NetworkWatch {
-  const { log, isIgnored, news, changed } = options;
+  const { log, isIgnored, whenReadable, news, changed } = options;
   return new NetworkWatch({
     log,
     readAddresses: () => readLocalAddresses().filter(({ interface: name }) => !isIgnored(name)),
     readRoutes: readDefaultRoutes,
-    monitor: () => new NetworkMonitor(),
+    monitor: () => {
+      const monitor = new NetworkMonitor();
+      return {
+        changed: () => monitor.changed(),
+        whenNews: (handler) => whenReadable(monitor.fd, handler),
+        close: () => monitor.close(),
+      };
+    },
     news,
     changed,
   });

@@ -35,6 +35,11 @@ import { Uplink } from './uplink.ts';
 
 /** How often links look at the clock; pings are due each second and death is noticed within this much. */
 const TICK_MS = 250;
+/**
+ * The same while all links are calm, at whole seconds of the clock as all that idle links do (CALM_GRID_MS of path-finder.ts): to be woken
+ * costs more than what is done then.
+ */
+const CALM_TICK_MS = 1_000;
 
 export interface TincanOptions extends OverlayOptions {
   portRange: readonly [number, number] | undefined;
@@ -226,10 +231,11 @@ export class Tincan {
       });
       this.#node = { ...this.#node, direct };
       this.#peers.tellAll();
-      this.#timers.every('links', TICK_MS, () => this.#tick());
+      this.#tickOn();
       this.#network = watchNetwork({
         log: this.#log,
         isIgnored: (name) => name === this.#options.interface || this.#ignored.has(name),
+        whenReadable: (fd, handler) => tap?.whenReadable(fd, handler),
         news: () => this.#overlay.forgetRoutes(),
         changed: () => this.#networkChanged(),
       });
@@ -356,6 +362,13 @@ export class Tincan {
   #onlineLink(uid: Uid): Link | undefined {
     const link = this.#links.get(uid);
     return link?.state === 'online' ? link : undefined;
+  }
+
+  #tickOn(): void {
+    this.#tick();
+    const isCalm = this.#everyLink().every((link) => link.isCalm);
+    const wait = isCalm ? CALM_TICK_MS - (performance.now() % CALM_TICK_MS) : TICK_MS;
+    this.#timers.after('links', wait, () => this.#tickOn());
   }
 
   #tick(): void {

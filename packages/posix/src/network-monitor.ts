@@ -46,6 +46,11 @@ export class NetworkMonitor {
     }
   }
 
+  /** Can be read when there is news. */
+  get fd(): number {
+    return this.#fd;
+  }
+
   /** Whether anything changed since the last look. Throws SystemError. */
   changed(): boolean {
     let changed = false;

@@ -45,6 +45,12 @@ export class PollSet {
     return 0;
   }
 
+  /** Another descriptor for entry `index`; a negative one is passed over (poll(2)). */
+  setFd(index: number, fd: number): void {
+    this.#halves[index * 4] = fd;
+    this.#halves[index * 4 + 1] = fd >> 16;
+  }
+
   /** The events (POLLIN, POLLERR, ...) that the last wait found on entry `index`; 0 for none. */
   ready(index: number): number {
     return this.#halves[index * 4 + 3] ?? 0;

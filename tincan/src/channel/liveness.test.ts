@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { nextAggregate } from './aggregation.ts';
 import {
+  CARRIED_PING_INTERVAL_MS,
   CHANGED_SUSPECT_AFTER_MS,
   CHANNEL_SUSPECT_AFTER_MS,
   DEAD_AFTER_MS,
@@ -53,6 +54,53 @@ test('a link that begins to be used is probed at once, and has its whole time to
   expect(liveness.pingDue(14_000)).toBeDefined();
   expect(liveness.isDead(14_000 + DEAD_AFTER_MS)).toBe(false);
   expect(liveness.isDead(14_001 + DEAD_AFTER_MS)).toBe(true);
+});
+
+test('an idle link whose peer the direct carrier hears is pinged seldom, and its channel is not suspected for that', () => {
+  const liveness = new Liveness(0);
+  liveness.pingDue(0);
+  let pings = 0;
+  for (let now = 1_000; now <= 60_000; now += 1_000) {
+    liveness.setIdle(true, now, now - 4_000);
+    if (liveness.pingDue(now) !== undefined) {
+      pings++;
+      liveness.heard(now + 1);
+    }
+    expect(liveness.isSuspect(now, now - 4_000)).toBe(false);
+    expect(liveness.isIdle).toBe(true);
+  }
+  expect(pings).toBe(60_000 / CARRIED_PING_INTERVAL_MS);
+});
+
+test('when the direct carrier goes silent as well, the channel is asked at once and has the whole time of a busy one', () => {
+  const liveness = new Liveness(0);
+  liveness.pingDue(0);
+  const heardAt = 13_000;
+  const look = (now: number): void => liveness.setIdle(true, now, heardAt);
+  look(14_000);
+  expect(liveness.pingDue(14_000)).toBeUndefined();
+  const silentAt = heardAt + IDLE_SUSPECT_AFTER_MS + 1;
+  look(silentAt);
+  expect(liveness.isIdle).toBe(false);
+  expect(liveness.pingDue(silentAt)).toBeDefined();
+  expect(liveness.isDead(silentAt + DEAD_AFTER_MS)).toBe(false);
+  expect(liveness.isDead(silentAt + DEAD_AFTER_MS + 1)).toBe(true);
+  liveness.heard(silentAt + 10);
+  look(silentAt + 250);
+  expect(liveness.isIdle).toBe(true);
+  expect(liveness.pingDue(silentAt + 250 + PING_INTERVAL_MS)).toBeUndefined();
+});
+
+test('a stream that begins on a link that was carried so ends the seldom pings', () => {
+  const liveness = new Liveness(0);
+  liveness.pingDue(0);
+  liveness.setIdle(true, 1_000, 900);
+  liveness.setIdle(false, 2_000, 1_900);
+  expect(liveness.pingDue(2_000)).toBeDefined();
+  liveness.heard(2_010);
+  liveness.setIdle(false, 2_250, 2_200);
+  expect(liveness.pingDue(2_250)).toBeUndefined();
+  expect(liveness.pingDue(2_000 + PING_INTERVAL_MS)).toBeDefined();
 });
 
 test('aggregation falls to single frames under loss and grows back without', () => {

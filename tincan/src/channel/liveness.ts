@@ -18,6 +18,14 @@ export const IDLE_PING_INTERVAL_MS = 5_000;
 export const IDLE_DEAD_AFTER_MS = 16_000;
 
 /**
+ * The same for a link that carries nothing while the direct carrier hears the peer: the channel is of use only when something is to be
+ * said. ICE keeps its NAT mappings alive by itself.
+ */
+export const CARRIED_PING_INTERVAL_MS = 15_000;
+/** Two of those pings were lost, and five seconds more. */
+export const CARRIED_CHANNEL_SUSPECT_AFTER_MS = 35_000;
+
+/**
  * Silence after which another path is prepared, while this one may still come back: half a second more than the pings of a living
  * peer are apart. What is prepared in vain costs some kilobytes.
  */
@@ -29,8 +37,12 @@ export const CHANGED_SUSPECT_AFTER_MS = 400;
 /** So many round trips as well; the first packet by a new way is often a little slower. */
 const CHANGED_SUSPECT_ROUND_TRIPS = 3;
 
-/** A look at the clock that comes so much later than the one before: our own process stood still, and what came waits to be read. */
+/**
+ * A look at the clock that comes so much later than the one before: our own process stood still, and what came waits to be read. Idle
+ * links are looked at once a second, others four times.
+ */
 const STALL_MS = 750;
+const IDLE_STALL_MS = 1_750;
 
 /** A channel that is silent for this long is not given up while something else is heard, but is better made anew in time. */
 export const CHANNEL_SUSPECT_AFTER_MS = 8_000;
@@ -42,7 +54,12 @@ const MAX_OUTSTANDING = 8;
 export class Liveness {
   #lastHeard: number;
   #lastPing = Number.NEGATIVE_INFINITY;
+  /** Without data, and nothing speaks for asking more often. */
   #isIdle = false;
+  /** Idle, and heard by the direct carrier. */
+  #isCarried = false;
+  /** The direct carrier went silent while the channel was pinged seldom: whether that lives is to be known soon. */
+  #isDoubted = false;
   /** The silence of before does not count against a link that begins to be used. */
   #busySince: number;
   #nextId = 1;
@@ -65,12 +82,25 @@ export class Liveness {
     this.#lastHeard = now;
   }
 
-  /** Whether the link carries data; a few times per second. */
-  setIdle(isIdle: boolean, now: number): void {
-    if (now - this.#lookedAt > STALL_MS) this.#wentOnAt = now;
+  /**
+   * Whether the link carries data; a few times per second, once while it does not.
+   * @param elsewhere when the peer was last heard by another way than the control channel; -Infinity: never
+   */
+  setIdle(isQuiet: boolean, now: number, elsewhere = Number.NEGATIVE_INFINITY): void {
+    if (now - this.#lookedAt > (this.#isIdle ? IDLE_STALL_MS : STALL_MS)) this.#wentOnAt = now;
     this.#lookedAt = now;
+    const wasCarried = this.#isCarried;
+    this.#isCarried = isQuiet && now - elsewhere <= IDLE_SUSPECT_AFTER_MS;
+    if (wasCarried && !this.#isCarried) this.#isDoubted = true;
+    else if (this.#isCarried || this.#lastHeard > this.#busySince) this.#isDoubted = false;
+    const isIdle = isQuiet && !this.#isDoubted;
     if (this.#isIdle && !isIdle) this.#busySince = now;
     this.#isIdle = isIdle;
+  }
+
+  /** Whether a look each second is enough. */
+  get isIdle(): boolean {
+    return this.#isIdle;
   }
 
   /** This machine's network changed: the next ping is due now. */
@@ -81,7 +111,8 @@ export class Liveness {
 
   /** Id of the ping to send now, or undefined when none is due. */
   pingDue(now: number): number | undefined {
-    const interval = this.#isIdle ? IDLE_PING_INTERVAL_MS : PING_INTERVAL_MS;
+    const idleInterval = this.#isCarried ? CARRIED_PING_INTERVAL_MS : IDLE_PING_INTERVAL_MS;
+    const interval = this.#isIdle ? idleInterval : PING_INTERVAL_MS;
     if (now - this.#lastPing < interval) return undefined;
     this.#lastPing = now;
     const id = this.#nextId++ >>> 0;
@@ -110,7 +141,8 @@ export class Liveness {
    * @param elsewhere when the peer was last heard by another way than the control channel; -Infinity: never
    */
   isSuspect(now: number, elsewhere = Number.NEGATIVE_INFINITY): boolean {
-    const channelAfter = this.#isIdle ? IDLE_DEAD_AFTER_MS : CHANNEL_SUSPECT_AFTER_MS;
+    const idleAfter = this.#isCarried ? CARRIED_CHANNEL_SUSPECT_AFTER_MS : IDLE_DEAD_AFTER_MS;
+    const channelAfter = this.#isIdle ? idleAfter : CHANNEL_SUSPECT_AFTER_MS;
     const since = this.#isIdle ? this.#wentOnAt : Math.max(this.#busySince, this.#wentOnAt);
     if (now - Math.max(this.#lastHeard, since) > channelAfter) return true;
     const heard = Math.max(this.#lastHeard, elsewhere);

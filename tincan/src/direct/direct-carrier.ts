@@ -245,7 +245,7 @@ export class DirectCarrier {
     }
     const now = this.#options.clock();
     if (header.type === DATAGRAM_PROBE) {
-      this.#finder.heardFrom(from, now);
+      this.#finder.askedFrom(from, now);
       this.#reply(body.id, datagram.length, from, now);
     } else {
       // Of what went by way of a server of ours the peer sees that server, which tells nothing of our own network.

@@ -64,7 +64,7 @@ class End {
   }
 
   receiveProbe(source: { ip: string; port: number }, id: number): void {
-    this.finder.heardFrom(source, this.network.now);
+    this.finder.askedFrom(source, this.network.now);
     this.network.send(this.which, source, 56, (from) => {
       this.peer?.finder.answered(from, id, this.network.now);
       this.peer?.tick();
@@ -289,10 +289,13 @@ test('an idle link costs next to nothing, and is under close watch from its firs
   b.learn();
   traffic.flows = false;
   network.run(20_000);
-  const before = a.probes;
+  const [beforeA, beforeB] = [a.probes, b.probes];
   network.run(80_000);
-  // One small probe each 5 s on the active path, one each 20 s on the other, and one search for a larger size.
-  expect(a.probes - before).toBeLessThan(20);
+  // On the active path a small probe each 5 s by one end, each 15 s by the other; each 20 s one on the other path by both, and one search for
+  // a larger size.
+  const [ofA, ofB] = [a.probes - beforeA, b.probes - beforeB];
+  expect(ofA + ofB).toBeLessThanOrEqual(12 + 4 + 2 * 4);
+  for (const probes of [ofA, ofB]) expect(probes).toBeGreaterThanOrEqual(4 + 3);
   wan.open = [false, false];
   network.nets[1]?.open.fill(false);
   network.run(80_100);

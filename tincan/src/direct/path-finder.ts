@@ -13,6 +13,21 @@ const IDLE_AFTER_MS = 5_000;
 /** How often the active path of an idle link is probed, with a small probe only; ten idle links must not cost a CPU's per cent. */
 const IDLE_KEEPALIVE_MS = 5_000;
 
+/**
+ * A probe of the peer's says as much of an idle path as one of our own, but for the way to the peer. Who was asked waits a little longer than
+ * the peer does until its next probe, so that one end asks and not both; drawn, because two that ask at the same moment would go on so. Its
+ * own way it proves now and then all the same.
+ */
+const IDLE_ASKED_MS = 5_500;
+const IDLE_ASKED_SPREAD_MS = 1_000;
+const IDLE_PROVE_MS = 15_000;
+
+/**
+ * What is due on an idle link whose path answers waits for the next whole second of the clock, which all links share: a process that is
+ * woken once for ten links does in the same time what it would do for one.
+ */
+const CALM_GRID_MS = 1_000;
+
 /** How often a path is probed that is not in use. */
 const REPEAT_MS = 5_000;
 
@@ -182,6 +197,20 @@ export class PathFinder {
     if (path !== undefined) path.heardAt = now;
   }
 
+  /** A probe of the peer's came from this address. */
+  askedFrom(address: Address, now: number): void {
+    this.heardFrom(address, now);
+    const active = this.#active;
+    if (active === undefined || active !== this.#paths.get(address) || !this.#isIdle(now)) return;
+    // What is due stays so.
+    if (this.#keepaliveAt <= now) return;
+    const wait = IDLE_ASKED_MS + IDLE_ASKED_SPREAD_MS * this.#options.random();
+    this.#keepaliveAt = Math.max(
+      this.#keepaliveAt,
+      Math.min(now + wait, this.#lastActiveProbeAt + IDLE_PROVE_MS),
+    );
+  }
+
   /** A reply to probe `id` came from this address. */
   answered(from: Address, id: number, now: number): void {
     this.heardFrom(from, now);
@@ -227,7 +256,8 @@ export class PathFinder {
     if (this.#active !== undefined) this.#watch(this.#active, now);
     for (const path of this.#paths) this.#probePath(path, now);
     // What is overdue now is no sign of a stall later.
-    this.#dueAt = Math.max(now, this.#nextDue(now));
+    const due = Math.max(now, this.#nextDue(now));
+    this.#dueAt = due > now && this.#isCalm(now) ? Math.ceil(due / CALM_GRID_MS) * CALM_GRID_MS : due;
     return this.#dueAt;
   }
 
@@ -361,6 +391,15 @@ export class PathFinder {
 
   #isIdle(now: number): boolean {
     return now - this.#flowedAt > IDLE_AFTER_MS;
+  }
+
+  /** Nothing flows, a path carries, and nothing speaks against it. */
+  #isCalm(now: number): boolean {
+    if (this.#active === undefined || !this.#isIdle(now)) return false;
+    const since = this.#active.unprovedSince;
+    if (since !== undefined && now >= since + this.#active.graceMs) return false;
+    for (const path of this.#paths) if (path.isBursting(now)) return false;
+    return true;
   }
 
   #repeatMs(now: number): number {
