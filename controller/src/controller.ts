@@ -37,6 +37,12 @@ import { type BlockChange, type HubState, type RosterItem, XmppSession } from '.
 /** When tincan could not be set up (a TAP name taken, a right missing), it is tried again this often; `kith status` shows why. */
 const SETUP_RETRY_MS = 2_000;
 
+/**
+ * So long a question for the status waits for a controller that has just been started: links may run that it has not taken over yet, and
+ * to say that there are none would be wrong. A running tincan is found and asked within 0.2 s.
+ */
+const FIRST_LOOK_MS = 800;
+
 /** Brings together the hub session, who is a member, the machine of each peer node, and tincan. */
 export class Controller {
   readonly #config: KithConfig;
@@ -60,6 +66,9 @@ export class Controller {
   readonly #timers = new Timers();
   readonly #mine: SecurityTerms;
   readonly #startedAt = monotonicMs();
+  /** Settles when the links of a running tincan were taken over, or none was found in time. */
+  readonly #firstLook: Promise<void>;
+  #endFirstLook: () => void = () => undefined;
   #session: XmppSession | undefined;
   #local: LocalState | undefined;
   #ready = false;
@@ -78,6 +87,9 @@ export class Controller {
   ) {
     this.#config = config;
     this.#log = log;
+    this.#firstLook = new Promise((resolve) => {
+      this.#endFirstLook = resolve;
+    });
     this.#known = known;
     const { trust, ...terms } = config.security;
     this.#mine = terms;
@@ -140,6 +152,7 @@ export class Controller {
   }
 
   async start(): Promise<void> {
+    this.#timers.after('first look', FIRST_LOOK_MS, this.#endFirstLook);
     await this.#tincan.start();
     this.#addresses.start();
     this.#watch.start();
@@ -148,6 +161,7 @@ export class Controller {
   /** Signs out and stops; tincan and its links go on. */
   async stop(): Promise<void> {
     this.#timers.clearAll();
+    this.#endFirstLook();
     this.#circle.stop();
     this.#iceServers.stop();
     await this.#session?.stop();
@@ -162,6 +176,7 @@ export class Controller {
    * @param eventsOf whose links' last events are told too
    */
   async status(eventsOf?: string): Promise<StatusReport> {
+    await this.#firstLook;
     let state: TincanState | undefined;
     try {
       state = await this.#tincan.glance();
@@ -221,6 +236,7 @@ export class Controller {
       this.#setupProblem = describeError(error);
       this.#log.error(`tincan cannot be set up: ${this.#setupProblem}`);
       this.#timers.after('setup', SETUP_RETRY_MS, () => void this.#tincanStarted(state));
+      this.#endFirstLook();
       return;
     }
     this.#setupProblem = null;
@@ -231,6 +247,7 @@ export class Controller {
       admitted: (of) => this.#admittedMember(of),
       peer: (of, member) => this.#circle.peer(of, member),
     });
+    this.#endFirstLook();
     this.#circle.schedule();
     this.#addresses.sync();
     void this.#directPort.tincanReady();

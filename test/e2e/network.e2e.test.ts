@@ -162,11 +162,17 @@ test('tincan killed: it is restarted and the links come back', async () => {
   expect(await pings(5)).toBeGreaterThan(0);
 });
 
-test('controller killed: traffic goes on, and the new controller takes over the running link', async () => {
-  const opened = (await alice.status()).counters.links_opened;
+test('controller killed: traffic goes on, and the new controller takes over the running link, and says nothing of links before', async () => {
+  const before = await alice.status();
+  const opened = before.counters.links_opened;
   const old = await processOf(alice.host, 'controller');
   const running = pings(30);
   process.kill(old, 'SIGKILL');
+  const first = await alice.waitUntil(
+    'answered by a new controller',
+    ({ node }) => node.controller_uptime_ms < before.node.controller_uptime_ms,
+  );
+  expect(linkTo(first, 'bob')?.state).toBe('online');
   expect(await running).toBeGreaterThan(25);
   await alice.waitUntil('online again', (status) => status.hub.state === 'online' && online('bob')(status));
   expect(await processOf(alice.host, 'controller')).not.toBe(old);
