@@ -18,20 +18,18 @@ import {
 } from '@kith/protocol';
 import { CandidateExchange } from './candidate-exchange.ts';
 import { ChannelCarrier } from './channel/channel-carrier.ts';
-import { ChannelLoss } from './channel/channel-loss.ts';
-import { Liveness } from './channel/liveness.ts';
+import { LinkLiveness } from './channel/link-liveness.ts';
 import { isRelayedPair, PeerSession } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
 import { ControlRate } from './control-rate.ts';
 import type { DirectCarrier } from './direct/direct-carrier.ts';
 import { EventLog } from './direct/event-log.ts';
-import { accountRefusal, helloOf, layerText } from './hello.ts';
-import { proveSecurity } from './hello-security.ts';
+import { layerText } from './hello.ts';
+import { LinkAgreement } from './link-agreement.ts';
 import type { LinkEvents, LinkParameters, LinkTerms, LocalNode } from './link-types.ts';
 import { NetworkExchange } from './network-exchange.ts';
 import { hereText, type LinkReport, peerStateOf } from './peer-state.ts';
 import type { LinkRelay } from './relay/link-relay.ts';
-import { TrafficClock } from './traffic-clock.ts';
 
 /** A link that is not online by then has failed: ICE checks end after 39.5 s (libjuice), DTLS needs seconds more. */
 export const SETUP_TIMEOUT_MS = 60_000;
@@ -39,14 +37,8 @@ export const SETUP_TIMEOUT_MS = 60_000;
 /** Bytes that may wait in the control channel before controllers' messages are refused; pings must not wait behind more than this. */
 const MAX_RELAY_BACKLOG = 65_536;
 
-/** A path without data for this long is probed in its slower time (IDLE_AFTER_MS of path-finder.ts). */
-const FLOWS_MS = 5_000;
-
 /** How long a refused peer has to hear why: a hello that was lost comes again within a second (RFC 9260 §16, RTO.Min), twice with this. */
 const LAST_WORDS_MS = 2_500;
-
-/** A link without data for this long is watched less closely. */
-const IDLE_AFTER_MS = 20_000;
 
 /**
  * The relation to one peer node: connecting → online → closed. It lives as long as one attempt; a new attempt is a new Link in the
@@ -61,22 +53,14 @@ export class Link {
   readonly #log: Logger;
   readonly #session: PeerSession;
   readonly #carrier: ChannelCarrier;
-  readonly #liveness: Liveness;
-  readonly #loss = new ChannelLoss();
+  readonly #liveness: LinkLiveness;
+  readonly #agreement: LinkAgreement;
   readonly #createdAt: number;
   readonly #candidates: CandidateExchange;
-  readonly #traffic = new TrafficClock();
-  #isSuspect = false;
   #attempt: number;
   #state: 'connecting' | 'online' | 'closed' = 'connecting';
-  #hello: Hello | undefined;
   /** The peer's certificate, known once the link is bound. */
   #fingerprint: string | undefined;
-  #security: LinkParameters['security'];
-  #accounts: LinkParameters['accounts'];
-  #encrypted: boolean;
-  #translation: Translation | undefined;
-  #mismatch: string | null = null;
   #direct: DirectCarrier | undefined;
   readonly #iceServers: readonly IceServer[];
   readonly #relay: LinkRelay | undefined;
@@ -84,8 +68,6 @@ export class Link {
   readonly #network = new NetworkExchange();
   readonly #controlRate = new ControlRate();
   #malformedControl = 0;
-  /** Why the peer's hello was not accepted. */
-  refusal: PeerError | undefined;
   /** Set by the owner: something a person should know about this link, e.g. an address conflict. */
   note: string | null = null;
   /** Set by the owner: the address at which this node sees the peer, where its own is translated. */
@@ -104,10 +86,7 @@ export class Link {
     this.uid = parameters.uid;
     this.#node = node;
     this.#attempt = parameters.attempt;
-    this.#encrypted = parameters.encrypted;
-    this.#security = parameters.security;
-    this.#accounts = parameters.accounts;
-    this.#translation = parameters.translation;
+    this.#agreement = new LinkAgreement(parameters);
     this.#iceServers = parameters.iceServers;
     this.#relay = parameters.relay;
     this.#history = parameters.history ?? new EventLog();
@@ -117,7 +96,7 @@ export class Link {
     this.#log = log;
     this.#events = events;
     this.#createdAt = now;
-    this.#liveness = new Liveness(now);
+    this.#liveness = new LinkLiveness(now);
     this.#session = new PeerSession(
       { identity: node.identity, peerUid: parameters.uid, iceServers, portRange, log },
       {
@@ -128,7 +107,7 @@ export class Link {
           this.#candidates.gathered();
           this.#history.add(`our addresses: ${this.#candidates.kinds('local')}`, performance.now());
         },
-        open: () => void this.#send(helloOf(node, this.#attempt, this.#security, this.#accounts)),
+        open: () => void this.#send(this.#agreement.ownHello(node, this.#attempt)),
         control: (text) => this.#receiveControl(text, performance.now()),
         frames: (message) => this.#receiveFrames(message, performance.now()),
         writable: () => this.#carrier.flush(),
@@ -168,7 +147,12 @@ export class Link {
   }
 
   get hello(): Hello | undefined {
-    return this.#hello;
+    return this.#agreement.hello;
+  }
+
+  /** Why the peer's hello was not accepted. */
+  get refusal(): PeerError | undefined {
+    return this.#agreement.refusal;
   }
 
   /** Renumbers an unbound attempt: the peer is ahead in counting, and nothing of ours is lost by following. */
@@ -178,17 +162,13 @@ export class Link {
   }
 
   /** What the controller knows now; it may come with the second of IPOP's two create_link calls. Too late once the link is bound. */
-  setTerms({ encrypted, security, accounts, translation }: LinkTerms): void {
-    if (this.isBound) return;
-    this.#encrypted = encrypted;
-    this.#security = security ?? this.#security;
-    this.#accounts = accounts ?? this.#accounts;
-    this.#translation = translation ?? this.#translation;
+  setTerms(terms: LinkTerms): void {
+    if (!this.isBound) this.#agreement.setTerms(terms);
   }
 
   /** The address translation that the controller wants. */
   get translation(): Translation | undefined {
-    return this.#translation;
+    return this.#agreement.translation;
   }
 
   /** Local candidates so far in IPOP's form, separated by spaces. */
@@ -228,7 +208,7 @@ export class Link {
 
   /** Whether the peer takes messages for its controller. */
   get relays(): boolean {
-    return this.#state === 'online' && this.#hello?.features.includes(RELAY_FEATURE) === true;
+    return this.#state === 'online' && this.hello?.features.includes(RELAY_FEATURE) === true;
   }
 
   /** Sends a message to the peer's controller; false when the control channel has no room for it now. */
@@ -238,7 +218,7 @@ export class Link {
 
   /** Whether a tick each second is enough. */
   get isCalm(): boolean {
-    return this.#state === 'online' && this.#liveness.isIdle && !this.#isSuspect;
+    return this.#state === 'online' && this.#liveness.isCalm;
   }
 
   /** To be called a few times per second, once while it is calm. */
@@ -251,17 +231,13 @@ export class Link {
     this.#direct?.poll();
     this.#tellNetwork();
     this.#noteTraffic(now);
-    const isQuiet = (this.#traffic.idleMs(now) ?? now - this.#createdAt) > IDLE_AFTER_MS;
-    this.#liveness.setIdle(isQuiet, now, this.#heardDirectlyAt);
-    if ((this.#loss.isLost || this.#liveness.isDead(now)) && !this.#isCarriedDirectly(now)) {
+    const wasSuspect = this.#liveness.isSuspect;
+    if (!this.#liveness.look(now, this.#heardDirectlyAt)) {
       this.close(`nothing heard for ${Math.round(this.#silence(now) / 1000)} s`);
       return;
     }
-    const isSuspect = this.#loss.isLost || this.#liveness.isSuspect(now, this.#direct?.heardAt);
-    if (isSuspect !== this.#isSuspect) {
-      this.#isSuspect = isSuspect;
-      this.#events.suspect(this, isSuspect);
-    }
+    const { isSuspect } = this.#liveness;
+    if (isSuspect !== wasSuspect) this.#events.suspect(this, isSuspect);
     const ping = this.#liveness.pingDue(now);
     if (ping !== undefined) this.#send({ t: 'ping', id: ping, sent: this.#carrier.sent });
   }
@@ -282,26 +258,26 @@ export class Link {
       fingerprint: this.#fingerprint,
       online: this.#state === 'online',
       ageMs: now - this.#createdAt,
-      silenceMs: this.#hello === undefined ? null : this.#silence(now),
+      silenceMs: this.hello === undefined ? null : this.#silence(now),
       rttMs: direct?.path == null ? this.#liveness.rtt : direct.rttMs,
-      ip4: this.seenAt ?? this.#hello?.ip4 ?? null,
-      ip6: this.#hello?.ip6 ?? null,
-      agreed: this.#encrypted ? 'encrypted' : 'plain',
+      ip4: this.seenAt ?? this.hello?.ip4 ?? null,
+      ip6: this.hello?.ip6 ?? null,
+      agreed: this.#agreement.isEncrypted ? 'encrypted' : 'plain',
       pair,
       via: pair === null ? undefined : this.#relay?.serverOf(pair.local),
       network: this.#network.theirs,
-      layer: this.#hello?.layer,
+      layer: this.hello?.layer,
       direct: direct?.path == null ? null : { ...direct.path, plain: direct.plain },
       rxBytes: this.#carrier.rxBytes + (direct?.rxBytes ?? 0),
       txBytes: this.#carrier.txBytes + (direct?.txBytes ?? 0),
-      idleMs: this.#traffic.idleMs(now),
-      detail: this.#mismatch ?? this.note,
+      idleMs: this.#liveness.idleMs(now),
+      detail: this.#agreement.mismatch ?? this.note,
       counters: {
         rx_chunks: this.#carrier.rxChunks,
         dropped_queue_full: this.#carrier.dropped,
         malformed_frames: this.#carrier.malformed,
         malformed_control: this.#malformedControl,
-        other_layer: this.#hello === undefined || layerText(this.#node, this.#hello) === '' ? 0 : 1,
+        other_layer: this.hello === undefined || layerText(this.#node, this.hello) === '' ? 0 : 1,
         loss_per_mille: Math.round(this.#carrier.lossPerMille),
         ...direct?.counters,
       },
@@ -345,7 +321,7 @@ export class Link {
   /** The library gave up the channel. Its keys allow the direct carrier two minutes without it, in which a new attempt makes a new one. */
   #channelFailed(reason: string): void {
     const now = performance.now();
-    if (this.#state !== 'online' || !this.#loss.begin(now, this.#heardDirectlyAt)) {
+    if (this.#state !== 'online' || !this.#liveness.channelLost(now, this.#heardDirectlyAt)) {
       this.close(reason);
       return;
     }
@@ -359,19 +335,18 @@ export class Link {
   }
 
   #isCarriedDirectly(now: number): boolean {
-    const flows = (this.#traffic.idleMs(now) ?? now - this.#createdAt) < FLOWS_MS;
-    return this.#loss.isCarried(now, this.#heardDirectlyAt, flows);
+    return this.#liveness.isCarried(now, this.#heardDirectlyAt);
   }
 
   /** Milliseconds since the peer was last heard, by whichever way. */
   #silence(now: number): number {
-    return Math.max(0, Math.min(this.#liveness.silence(now), now - this.#heardDirectlyAt));
+    return this.#liveness.silence(now, this.#heardDirectlyAt);
   }
 
   #noteTraffic(now: number): void {
     const { rxBytes, txBytes, groupBytes } = this.#carrier;
     const direct = this.#direct?.report();
-    this.#traffic.note(rxBytes + txBytes - groupBytes + (direct?.used ?? 0), now);
+    this.#liveness.noteTraffic(rxBytes + txBytes - groupBytes + (direct?.used ?? 0), now);
   }
 
   #send(message: ControlMessage): boolean {
@@ -445,7 +420,7 @@ export class Link {
   }
 
   #receiveHello(hello: Hello): void {
-    if (this.#hello !== undefined) {
+    if (this.hello !== undefined) {
       this.#malformedControl++;
       return;
     }
@@ -453,18 +428,14 @@ export class Link {
       this.close('hello and certificate name different nodes');
       return;
     }
-    this.refusal = accountRefusal(this.#accounts, hello);
-    if (this.refusal !== undefined) {
+    if (!this.#agreement.accept(hello)) {
       // It may have overtaken the news that our channels are open, and the peer is to learn the same from our hello.
-      this.#send(helloOf(this.#node, this.#attempt, this.#security, this.#accounts));
-      this.close(this.refusal.message);
+      this.#send(this.#agreement.ownHello(this.#node, this.#attempt));
+      this.close(this.refusal?.message ?? 'the peer is refused');
       return;
     }
-    this.#hello = hello;
-    const proved = proveSecurity({ encrypted: this.#encrypted, terms: this.#security }, hello);
-    this.#encrypted = proved.encrypted;
-    this.#mismatch = proved.mismatch;
-    if (proved.mismatch !== null) this.#log.warn({ peer: this.uid }, proved.mismatch);
+    const { mismatch } = this.#agreement;
+    if (mismatch !== null) this.#log.warn({ peer: this.uid }, mismatch);
     this.#state = 'online';
     this.#history.add(
       `online, ${hereText(this.#candidates.named(this.#session.selectedPair()))}${layerText(this.#node, hello)}`,
@@ -472,7 +443,7 @@ export class Link {
     );
     this.#events.online(this, hello);
     // The listener may have closed the link.
-    if (this.state === 'online') this.#openDirect(hello, proved.plain);
+    if (this.state === 'online') this.#openDirect(hello, this.#agreement.isPlain);
   }
 
   #openDirect(hello: Hello, plain: boolean): void {
@@ -493,7 +464,7 @@ export class Link {
   }
 
   #tellNetwork(): void {
-    if (this.#hello?.features.includes(NETWORK_FEATURE) !== true) return;
+    if (this.hello?.features.includes(NETWORK_FEATURE) !== true) return;
     const news = this.#network.news(this.#node.direct?.network());
     if (news !== undefined) this.#send(news);
   }
