@@ -2,7 +2,7 @@ import { ChannelLoss } from './channel-loss.ts';
 import { Liveness } from './liveness.ts';
 import { TrafficClock } from './traffic-clock.ts';
 
-/** A path without data for this long is probed in its slower time (IDLE_AFTER_MS of path-finder.ts). */
+/** A path without data for this long is probed in its slower time (IDLE_AFTER_MS of path-watch.ts). */
 const FLOWS_MS = 5_000;
 
 /** A link without data for this long is watched less closely. */

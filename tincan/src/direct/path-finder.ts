@@ -3,24 +3,7 @@ import type { Address, RelayServer } from './direct-port.ts';
 import { type Flight, Flights, type Purpose } from './flights.ts';
 import type { Path } from './path.ts';
 import { PathSet, type PathSetOptions } from './path-set.ts';
-
-/** How often the active path is probed, with a small and with a full-size probe, ms. */
-const KEEPALIVE_MS = 1_000;
-
-/** A link without data for this long is idle: nothing is lost on a path that dies, so it is watched less closely. */
-const IDLE_AFTER_MS = 5_000;
-
-/** How often the active path of an idle link is probed, with a small probe only; ten idle links must not cost a CPU's per cent. */
-const IDLE_KEEPALIVE_MS = 5_000;
-
-/**
- * A probe of the peer's says as much of an idle path as one of our own, but for the way to the peer. Who was asked waits a little longer than
- * the peer does until its next probe, so that one end asks and not both; drawn, because two that ask at the same moment would go on so. Its
- * own way it proves now and then all the same.
- */
-const IDLE_ASKED_MS = 5_500;
-const IDLE_ASKED_SPREAD_MS = 1_000;
-const IDLE_PROVE_MS = 15_000;
+import { PathWatch } from './path-watch.ts';
 
 /**
  * What is due on an idle link whose path answers waits for the next whole second of the clock, which all links share: a process that is
@@ -33,25 +16,6 @@ const REPEAT_MS = 5_000;
 
 /** The same while the link is idle and has a path: keeps a NAT's mapping, which lasts 30 s at least in practice. */
 const IDLE_REPEAT_MS = 20_000;
-
-/** How often the active path is probed once an answer is overdue. */
-const RETRY_MS = 250;
-
-/** A path is left only after so many probes without answer: losses come in pairs and threes, a dead path is silent throughout. */
-const LEAST_UNPROVED = 3;
-
-/**
- * A path is dead this long after its first unanswered probe, which is sent at most KEEPALIVE_MS after the path broke: 2.5 s in all.
- * Round trips beyond it are not worth leaving the channel for.
- */
-const SILENT_DEAD_MS = 1_500;
-
-/**
- * The same while the peer's datagrams still come: either our way to the peer is broken, or its main thread is busy. The first costs
- * packets, so it is believed a little later: 2.9 s in all.
- */
-const ONE_WAY_DEAD_MS = 1_900;
-const HEARD_RECENTLY_MS = 2_500;
 
 /** Answers in a row that a path needs before it carries data. */
 const LEAST_ANSWERS = 2;
@@ -111,10 +75,7 @@ export class PathFinder {
   #active: Path | undefined;
   #candidates: readonly DirectCandidate[] = [];
   #relays: readonly RelayServer[] = [];
-  #keepaliveAt = 0;
-  #lastActiveProbeAt = 0;
-  #heardAt = Number.NEGATIVE_INFINITY;
-  #flowedAt = Number.NEGATIVE_INFINITY;
+  readonly #watch: PathWatch;
   /** When the last tick asked for the next. */
   #dueAt = Number.POSITIVE_INFINITY;
 
@@ -122,6 +83,7 @@ export class PathFinder {
     this.#options = options;
     this.#actions = actions;
     this.#paths = new PathSet(options);
+    this.#watch = new PathWatch(options.random);
     this.#flights = new Flights(Math.floor(options.random() * 0x1_0000_0000));
   }
 
@@ -133,7 +95,7 @@ export class PathFinder {
 
   /** When anything authentic was last heard of the peer; -Infinity: never. */
   get heardAt(): number {
-    return this.#heardAt;
+    return this.#watch.heardAt;
   }
 
   /** The peer's list of its addresses. */
@@ -141,7 +103,7 @@ export class PathFinder {
     this.#candidates = list;
     this.#replacePaths(now);
     // The peer's network has changed, perhaps under the active path.
-    this.#keepaliveAt = now;
+    this.#watch.soon(now);
   }
 
   /** The TURN servers by way of which the peer's addresses are tried as well. */
@@ -171,26 +133,24 @@ export class PathFinder {
     for (const path of this.#paths) {
       if (path !== this.#active) path.restart(now);
     }
-    this.#keepaliveAt = now;
+    this.#watch.soon(now);
   }
 
   /** Data went or came on the active path. */
   dataFlowed(now: number): void {
-    // The path was not watched closely until now.
-    if (this.#isIdle(now)) this.#keepaliveAt = now;
-    this.#flowedAt = now;
+    this.#watch.flowed(now);
   }
 
   /** An authentic datagram came from this address. */
   heardFrom(address: Address, now: number): void {
-    this.#heardAt = Math.max(this.#heardAt, now);
+    this.#watch.heard(now);
     let path = this.#paths.get(address);
     if (path === undefined) {
       const removed = this.#paths.makeRoom(this.#active);
       if (removed !== undefined) this.#flights.forget(removed);
       path = this.#paths.add(address, 'reflexive', now);
       // The peer may have moved: see at once whether it is still where it was.
-      if (path !== undefined) this.#keepaliveAt = now;
+      if (path !== undefined) this.#watch.soon(now);
     } else if (path !== this.#active && now - path.lastAnswerAt > COLD_MS && !path.isBursting(now)) {
       path.startBurst(now);
     }
@@ -200,15 +160,7 @@ export class PathFinder {
   /** A probe of the peer's came from this address. */
   askedFrom(address: Address, now: number): void {
     this.heardFrom(address, now);
-    const active = this.#active;
-    if (active === undefined || active !== this.#paths.get(address) || !this.#isIdle(now)) return;
-    // What is due stays so.
-    if (this.#keepaliveAt <= now) return;
-    const wait = IDLE_ASKED_MS + IDLE_ASKED_SPREAD_MS * this.#options.random();
-    this.#keepaliveAt = Math.max(
-      this.#keepaliveAt,
-      Math.min(now + wait, this.#lastActiveProbeAt + IDLE_PROVE_MS),
-    );
+    if (this.#active !== undefined && this.#active === this.#paths.get(address)) this.#watch.asked(now);
   }
 
   /** A reply to probe `id` came from this address. */
@@ -240,7 +192,7 @@ export class PathFinder {
     } else if (NO_ROUTE.has(errnoName)) {
       this.#fail(`sending fails with ${errnoName}`, now);
     } else {
-      this.#keepaliveAt = now;
+      this.#watch.soon(now);
     }
   }
 
@@ -253,7 +205,7 @@ export class PathFinder {
   tick(now: number): number {
     if (now > this.#dueAt + STALL_MS) this.#stalled(now);
     for (const flight of this.#flights.expire(now)) this.#lost(flight, now);
-    if (this.#active !== undefined) this.#watch(this.#active, now);
+    if (this.#active !== undefined) this.#look(this.#active, now);
     for (const path of this.#paths) this.#probePath(path, now);
     // What is overdue now is no sign of a stall later.
     const due = Math.max(now, this.#nextDue(now));
@@ -279,34 +231,29 @@ export class PathFinder {
   }
 
   /** Keeps the active path under watch. */
-  #watch(path: Path, now: number): void {
-    if (now >= this.#keepaliveAt) {
-      const isIdle = this.#isIdle(now);
-      this.#probeActive(path, !isIdle, now);
-      this.#keepaliveAt = now + (isIdle ? IDLE_KEEPALIVE_MS : KEEPALIVE_MS);
-    }
-    const since = path.unprovedSince;
-    // The same sum as in #nextDue: with `now - since` rounding would make the two disagree about this very moment.
-    if (since === undefined || now < since + path.graceMs) return;
+  #look(path: Path, now: number): void {
+    const probe = this.#watch.scheduled(now);
+    if (probe !== undefined) this.#probeActive(path, probe === 'full', now);
+    const overdue = this.#watch.overdue(path, now);
+    if (overdue === undefined) return;
     // Suspect: ask more often, and see what else there is.
     for (const other of this.#paths) {
       if (other !== path && !other.isBursting(now)) other.startBurst(now);
     }
-    if (now >= this.#lastActiveProbeAt + RETRY_MS) this.#probeActive(path, false, now);
-    if (path.unprovedCount < LEAST_UNPROVED) return;
-    const better = this.#best((other) => other !== path && other.provedAt > since, now);
-    const silence = now - since;
-    const deadAfter = now - this.#heardAt >= HEARD_RECENTLY_MS ? SILENT_DEAD_MS : ONE_WAY_DEAD_MS;
+    if (overdue.isRetry) this.#probeActive(path, false, now);
+    if (!this.#watch.mayLeave(path)) return;
+    const better = this.#best((other) => other !== path && other.provedAt > overdue.since, now);
+    const silence = this.#watch.deadFor(overdue.since, now);
     if (better !== undefined) {
       path.answers = 0;
       this.#activate(better, `${path.key} went silent`, now);
-    } else if (silence >= deadAfter) {
+    } else if (silence !== undefined) {
       this.#fail(`no answer for ${Math.round(silence)} ms`, now);
     }
   }
 
   #probeActive(path: Path, withFull: boolean, now: number): void {
-    this.#lastActiveProbeAt = now;
+    this.#watch.probed(now);
     this.#send(path, MIN_PROBE_BYTES, 'small', now);
     if (withFull) this.#send(path, path.size.confirmed, 'full', now);
   }
@@ -369,8 +316,7 @@ export class PathFinder {
     this.#active = path;
     path.betterAnswers = 0;
     path.forgetUnproved();
-    this.#keepaliveAt = now;
-    this.#flowedAt = now;
+    this.#watch.activated(now);
     this.#select(path, why);
   }
 
@@ -389,26 +335,20 @@ export class PathFinder {
     this.#actions.select(null, why);
   }
 
-  #isIdle(now: number): boolean {
-    return now - this.#flowedAt > IDLE_AFTER_MS;
-  }
-
   /** Nothing flows, a path carries, and nothing speaks against it. */
   #isCalm(now: number): boolean {
-    if (this.#active === undefined || !this.#isIdle(now)) return false;
-    const since = this.#active.unprovedSince;
-    if (since !== undefined && now >= since + this.#active.graceMs) return false;
+    if (this.#active === undefined || !this.#watch.isCalm(this.#active, now)) return false;
     for (const path of this.#paths) if (path.isBursting(now)) return false;
     return true;
   }
 
   #repeatMs(now: number): number {
-    return this.#active !== undefined && this.#isIdle(now) ? IDLE_REPEAT_MS : REPEAT_MS;
+    return this.#active !== undefined && this.#watch.isIdle(now) ? IDLE_REPEAT_MS : REPEAT_MS;
   }
 
   #stalled(now: number): void {
     this.#active?.forgetUnproved();
-    this.#keepaliveAt = now;
+    this.#watch.soon(now);
   }
 
   #nextDue(now: number): number {
@@ -417,17 +357,7 @@ export class PathFinder {
       if (path !== this.#active) due = Math.min(due, path.nextProbeAt);
       if (path.answers > 0) due = Math.min(due, path.size.dueAt(path === this.#active));
     }
-    const active = this.#active;
-    if (active === undefined) return due;
-    due = Math.min(due, this.#keepaliveAt);
-    const since = active.unprovedSince;
-    if (since === undefined) return due;
-    const suspectAt = since + active.graceMs;
-    if (suspectAt > now) return Math.min(due, suspectAt);
-    for (const at of [since + SILENT_DEAD_MS, since + ONE_WAY_DEAD_MS, this.#heardAt + HEARD_RECENTLY_MS]) {
-      if (at > now) due = Math.min(due, at);
-    }
-    return Math.min(due, this.#lastActiveProbeAt + RETRY_MS);
+    return this.#active === undefined ? due : Math.min(due, this.#watch.nextDue(this.#active, now));
   }
 }
 

@@ -1,0 +1,158 @@
+import type { Path } from './path.ts';
+
+/** How often the active path is probed, with a small and with a full-size probe, ms. */
+const KEEPALIVE_MS = 1_000;
+
+/** A link without data for this long is idle: nothing is lost on a path that dies, so it is watched less closely. */
+const IDLE_AFTER_MS = 5_000;
+
+/** How often the active path of an idle link is probed, with a small probe only; ten idle links must not cost a CPU's per cent. */
+const IDLE_KEEPALIVE_MS = 5_000;
+
+/**
+ * A probe of the peer's says as much of an idle path as one of our own, but for the way to the peer. Who was asked waits a little longer than
+ * the peer does until its next probe, so that one end asks and not both; drawn, because two that ask at the same moment would go on so. Its
+ * own way it proves now and then all the same.
+ */
+const IDLE_ASKED_MS = 5_500;
+const IDLE_ASKED_SPREAD_MS = 1_000;
+const IDLE_PROVE_MS = 15_000;
+
+/** How often the active path is probed once an answer is overdue. */
+const RETRY_MS = 250;
+
+/** A path is left only after so many probes without answer: losses come in pairs and threes, a dead path is silent throughout. */
+const LEAST_UNPROVED = 3;
+
+/**
+ * A path is dead this long after its first unanswered probe, which is sent at most KEEPALIVE_MS after the path broke: 2.5 s in all.
+ * Round trips beyond it are not worth leaving the channel for.
+ */
+const SILENT_DEAD_MS = 1_500;
+
+/**
+ * The same while the peer's datagrams still come: either our way to the peer is broken, or its main thread is busy. The first costs
+ * packets, so it is believed a little later: 2.9 s in all.
+ */
+const ONE_WAY_DEAD_MS = 1_900;
+const HEARD_RECENTLY_MS = 2_500;
+
+/** An answer of the active path is overdue. */
+export interface Overdue {
+  /** When the oldest probe was sent that nothing has proved since. */
+  readonly since: number;
+  /** It is to be asked again now. */
+  readonly isRetry: boolean;
+}
+
+/**
+ * Keeps the path that carries data under watch: says when it is probed, and when it has been silent for too long. Pure: times in ms on one
+ * clock that never jumps back.
+ */
+export class PathWatch {
+  readonly #random: () => number;
+  #keepaliveAt = 0;
+  #probedAt = 0;
+  #heardAt = Number.NEGATIVE_INFINITY;
+  #flowedAt = Number.NEGATIVE_INFINITY;
+
+  /** @param random 0 ≤ x < 1 */
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** When anything authentic was last heard of the peer, by any path; -Infinity: never. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** There is a reason to probe at the next look. */
+  soon(now: number): void {
+    this.#keepaliveAt = now;
+  }
+
+  /** Another path is the active one. */
+  activated(now: number): void {
+    this.#keepaliveAt = now;
+    this.#flowedAt = now;
+  }
+
+  /** Data went or came. */
+  flowed(now: number): void {
+    // The path was not watched closely until now.
+    if (this.isIdle(now)) this.#keepaliveAt = now;
+    this.#flowedAt = now;
+  }
+
+  /** Anything authentic came from the peer. */
+  heard(now: number): void {
+    this.#heardAt = Math.max(this.#heardAt, now);
+  }
+
+  /** A probe of the peer's came by the active path. */
+  asked(now: number): void {
+    // What is due stays so.
+    if (!this.isIdle(now) || this.#keepaliveAt <= now) return;
+    const wait = IDLE_ASKED_MS + IDLE_ASKED_SPREAD_MS * this.#random();
+    this.#keepaliveAt = Math.max(this.#keepaliveAt, Math.min(now + wait, this.#probedAt + IDLE_PROVE_MS));
+  }
+
+  /** The active path is probed now for a reason of its own. */
+  probed(now: number): void {
+    this.#probedAt = now;
+  }
+
+  isIdle(now: number): boolean {
+    return now - this.#flowedAt > IDLE_AFTER_MS;
+  }
+
+  /** Nothing flows, and nothing speaks against the active path. */
+  isCalm(path: Path, now: number): boolean {
+    const since = path.unprovedSince;
+    return this.isIdle(now) && (since === undefined || now < since + path.graceMs);
+  }
+
+  /** The probes that the schedule wants now, if any: a small one, or one of full size as well. */
+  scheduled(now: number): 'small' | 'full' | undefined {
+    if (now < this.#keepaliveAt) return undefined;
+    const isIdle = this.isIdle(now);
+    this.#keepaliveAt = now + (isIdle ? IDLE_KEEPALIVE_MS : KEEPALIVE_MS);
+    this.#probedAt = now;
+    return isIdle ? 'small' : 'full';
+  }
+
+  /** Whether an answer is overdue. */
+  overdue(path: Path, now: number): Overdue | undefined {
+    const since = path.unprovedSince;
+    // The same sum as in nextDue: with `now - since` rounding would make the two disagree about this very moment.
+    if (since === undefined || now < since + path.graceMs) return undefined;
+    const isRetry = now >= this.#probedAt + RETRY_MS;
+    if (isRetry) this.#probedAt = now;
+    return { since, isRetry };
+  }
+
+  /** Whether enough probes had no answer for another path to be taken. */
+  mayLeave(path: Path): boolean {
+    return path.unprovedCount >= LEAST_UNPROVED;
+  }
+
+  /** How long a path has been silent when that is long enough to leave it for nothing; undefined: it is not yet. */
+  deadFor(since: number, now: number): number | undefined {
+    const silence = now - since;
+    const deadAfter = now - this.#heardAt >= HEARD_RECENTLY_MS ? SILENT_DEAD_MS : ONE_WAY_DEAD_MS;
+    return silence >= deadAfter ? silence : undefined;
+  }
+
+  /** When there is something to look at next. */
+  nextDue(path: Path, now: number): number {
+    const since = path.unprovedSince;
+    if (since === undefined) return this.#keepaliveAt;
+    const suspectAt = since + path.graceMs;
+    if (suspectAt > now) return Math.min(this.#keepaliveAt, suspectAt);
+    let due = Math.min(this.#keepaliveAt, this.#probedAt + RETRY_MS);
+    for (const at of [since + SILENT_DEAD_MS, since + ONE_WAY_DEAD_MS, this.#heardAt + HEARD_RECENTLY_MS]) {
+      if (at > now) due = Math.min(due, at);
+    }
+    return due;
+  }
+}
