@@ -15,8 +15,8 @@ function waits(kind: LossKind, count: number, onlineMs: number, random: () => nu
   });
 }
 
-test('a lost connection is tried again within half a second, then ever more slowly up to a minute', () => {
-  expect(waits('lost', 9, 0, () => 1)).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+test('a lost connection is tried again within half a second, then ever more slowly up to half a minute', () => {
+  expect(waits('lost', 9, 0, () => 1)).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
   expect(waits('lost', 3, 0, () => 0)).toEqual([250, 500, 1000]);
 });
 
@@ -73,7 +73,7 @@ test('every wait is within its bounds, whatever happened before', () => {
       for (const { kind, onlineMs, random } of losses) {
         const step = afterLoss(memory, kind, onlineMs, () => random);
         const [least, most] = {
-          lost: [250, 60_000],
+          lost: [250, 30_000],
           untrusted: [60_000, 60_000],
           refused: [60_000, 900_000],
           conflict: [60_000, HOUR],

@@ -18,8 +18,11 @@ export interface ReconnectMemory {
 
 export const FRESH_MEMORY: ReconnectMemory = { failures: 0, refusals: 0, conflicts: 0 };
 
-/** From half a second, so that a server's restart is hardly noticed, to a minute, so that a dead server is not a load. */
-const LOST = { firstMs: 500, maxMs: 60_000 };
+/**
+ * From half a second, so that a server's restart is hardly noticed, to half a minute: a link whose path dies may wait for the hub, and a
+ * thousand nodes are forty tries a second for a server that comes back.
+ */
+const LOST = { firstMs: 500, maxMs: 30_000 };
 /**
  * A session that held this long was a good one: the next loss starts again at the first wait. A shorter one does not count,
  * or a server that ends every session at once would be tried twice a second for ever.
