@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { ConfigError, type Logger, PeerError, Timers } from '@kith/base';
+import { ConfigError, type Logger, PeerError } from '@kith/base';
 import {
   type ApiAuth,
   type ApiCall,
   type ApiReply,
   type Endpoint,
-  type Hello,
   type IccType,
   readApiPacket,
   readIcc,
@@ -13,33 +12,22 @@ import {
 } from '@kith/protocol';
 import { ipBytes } from './address-bytes.ts';
 import { Callback, type Notifier } from './callback.ts';
-import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
-import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
 import { openDirectNode } from './direct/open-direct-node.ts';
-import { iceServersFor, iceServersOf } from './ice-servers.ts';
 import { IgnoredInterfaces } from './ignored-interfaces.ts';
-import { Link } from './link.ts';
+import type { Link } from './link.ts';
+import { LinkDesk } from './link-desk.ts';
 import { LinkTable } from './link-table.ts';
-import type { LinkParameters, LocalNode } from './link-types.ts';
+import type { LocalNode } from './link-types.ts';
 import { Members } from './members.ts';
 import { type NetworkWatch, watchNetwork } from './network-watch.ts';
 import { Overlay, type OverlayOptions } from './overlay.ts';
 import { PathHistories } from './path-histories.ts';
 import { PeerAddresses } from './peer-addresses.ts';
-import { LinkRelay } from './relay/link-relay.ts';
 import { StreamRelays } from './relay/stream-relays.ts';
 import { Relay } from './relay.ts';
 import { stateReplies } from './state-replies.ts';
 import { isTunnelAddress } from './tunnel-interfaces.ts';
 import { Uplink } from './uplink.ts';
-
-/** How often links look at the clock; pings are due each second and death is noticed within this much. */
-const TICK_MS = 250;
-/**
- * The same while all links are calm, at whole seconds of the clock as all that idle links do (CALM_GRID_MS of path-finder.ts): to be woken
- * costs more than what is done then.
- */
-const CALM_TICK_MS = 1_000;
 
 export interface TincanOptions extends OverlayOptions {
   portRange: readonly [number, number] | undefined;
@@ -72,12 +60,11 @@ export class Tincan {
   readonly #relay: Relay;
   readonly #streamRelays: StreamRelays;
   readonly #histories = new PathHistories();
-  readonly #timers = new Timers();
+  readonly #desk: LinkDesk;
   readonly #instance = randomBytes(8).toString('hex');
   readonly #uplink: Uplink;
   #network: NetworkWatch | undefined;
   #node: LocalNode;
-  readonly counters = { links_opened: 0, links_closed: 0 };
 
   constructor(options: TincanOptions) {
     this.#options = options;
@@ -101,6 +88,12 @@ export class Tincan {
       ca: options.relayCa,
       log: options.log,
       clock: () => performance.now(),
+    });
+    this.#desk = new LinkDesk({
+      ...{ log: options.log, portRange: options.portRange, links: this.#links, overlay: this.#overlay },
+      ...{ peers: this.#peers, uplink: this.#uplink, relay: this.#relay, streamRelays: this.#streamRelays },
+      ...{ histories: this.#histories, callback: this.#callback },
+      node: () => this.#node,
     });
     this.#node = {
       identity: options.identity,
@@ -159,9 +152,8 @@ export class Tincan {
   }
 
   async close(): Promise<void> {
-    this.#timers.clearAll();
     this.#network?.close();
-    for (const link of this.#everyLink()) link.close('tincan ends');
+    this.#desk.close('tincan ends');
     this.#node.direct?.close();
     await this.#overlay.close();
   }
@@ -182,9 +174,11 @@ export class Tincan {
       case 'set_local_ip':
         return await this.#setLocalIp(call.params);
       case 'create_link':
-        return await this.#createLink(call.params);
+        if (this.#overlay.tap === undefined)
+          throw new ConfigError('NOT_READY', 'set_local_ip must come before create_link');
+        return await this.#desk.create(call.params);
       case 'trim_link':
-        return this.#trimLink(call.params);
+        return this.#desk.trim(call.params);
       case 'set_remote_ip':
         return this.#peers.setRemoteIp(call.params, this.#onlineLink(call.params.uid));
       case 'set_member':
@@ -231,7 +225,7 @@ export class Tincan {
       });
       this.#node = { ...this.#node, direct };
       this.#peers.tellAll();
-      this.#tickOn();
+      this.#desk.start();
       this.#network = watchNetwork({
         log: this.#log,
         isIgnored: (name) => name === this.#options.interface || this.#ignored.has(name),
@@ -244,119 +238,12 @@ export class Tincan {
     if (parameters.switchmode !== undefined) this.#overlay.setMode({ layer: parameters.switchmode ? 2 : 3 });
     if (outcome === 'changed') {
       // The peers learned the old addresses from our hello.
-      for (const link of this.#everyLink()) link.close('the overlay address of this node changed');
+      for (const link of this.#desk.every()) link.close('the overlay address of this node changed');
     }
-  }
-
-  async #createLink(parameters: CreateLink): Promise<void> {
-    if (this.#overlay.tap === undefined)
-      throw new ConfigError('NOT_READY', 'set_local_ip must come before create_link');
-    const { uid, fpr, sec, accounts, translation } = parameters;
-    const candidates = readDescription(parameters, this.#options.identity.uid);
-    const first = candidates[0];
-    const known = this.#links.newest(uid);
-    const attempt = parameters.attempt ?? known?.attempt ?? 1;
-    const security = securityOf(parameters);
-    let link = carryOn(known, attempt, first);
-    if (link === undefined) {
-      const iceServers = iceServersOf(parameters);
-      this.#node.direct?.setServers(iceServers);
-      const relay = await LinkRelay.open(
-        this.#streamRelays,
-        iceServersFor(iceServers, this.#node.direct?.network()),
-      );
-      try {
-        const rest = { iceServers, relay, accounts, translation, history: this.#histories.of(uid) };
-        link = this.#openLink({ uid, attempt, encrypted: sec, security, ...rest });
-      } catch (error) {
-        relay.close();
-        throw error;
-      }
-    } else {
-      link.setTerms({ encrypted: sec, security, accounts, translation });
-      // The caller may be a controller that was restarted and knows none of our candidates.
-      if (first === undefined) this.#notifyCandidates(link, link.isGathered);
-    }
-    try {
-      link.addRemote(fpr, candidates);
-    } catch (cause) {
-      link.close('the description of the peer cannot be used');
-      throw new PeerError('REMOTE_UNUSABLE', 'the description of the peer cannot be used', {
-        field: 'cas',
-        cause,
-      });
-    }
-  }
-
-  #openLink(parameters: LinkParameters): Link {
-    const link = new Link(
-      this.#links.freeSlot(parameters.uid),
-      this.#node,
-      parameters,
-      this.#options.portRange,
-      this.#log,
-      {
-        candidates: (of, complete) => this.#notifyCandidates(of, complete),
-        online: (of, hello) => this.#online(of, hello),
-        closed: (of, reason) => this.#closed(of, reason),
-        suspect: (of, suspect) => {
-          this.#log.info({ peer: of.uid, attempt: of.attempt }, suspect ? 'link silent' : 'link heard again');
-          this.#callback.notify({ type: 'link_suspect', uid: of.uid, attempt: of.attempt, suspect });
-        },
-        relayed: (of, message) => this.#relay.receive(of.uid, message, performance.now()),
-        chunk: (of, data, offset, length) => this.#overlay.tap?.deliver(of.slot, data, offset, length),
-      },
-      performance.now(),
-    );
-    this.#links.add(link);
-    this.counters.links_opened++;
-    return link;
-  }
-
-  #trimLink({ uid, attempt, reason }: Parameters<'trim_link'>): void {
-    for (const link of this.#links.of(uid, attempt)) link.close(reason ?? 'trimmed by the controller');
   }
 
   #setMappedAddress({ mapped }: Parameters<'set_mapped_address'>): void {
     this.#node.direct?.setRouterMapping(mapped === null ? null : { ip: mapped.ip4, port: mapped.port });
-  }
-
-  #online(link: Link, hello: Hello): void {
-    // What it carried was kept from its successor until now; from here on frames take the new one.
-    for (const old of this.#links.of(link.uid)) {
-      if (old === link) continue;
-      old.close('replaced by a new attempt');
-      this.#peers.release(link.uid);
-      this.#relay.forget(link.uid);
-    }
-    this.#peers.bind(link, hello);
-    this.#callback.notify({ type: 'con_stat', uid: link.uid, data: 'online', attempt: link.attempt });
-    this.#log.info({ peer: link.uid, attempt: link.attempt }, 'link online');
-  }
-
-  #closed(link: Link, reason: string): void {
-    this.#links.remove(link);
-    this.#uplink.forget(link);
-    this.#overlay.tap?.unbindLink(link.slot);
-    if (this.#onlineLink(link.uid) === undefined) {
-      this.#peers.release(link.uid);
-      this.#relay.forget(link.uid);
-    }
-    this.counters.links_closed++;
-    this.#callback.notify({
-      ...{ type: 'con_stat', uid: link.uid, data: 'offline', attempt: link.attempt, reason },
-      ...(link.refusal === undefined ? {} : { code: link.refusal.code }),
-    });
-    this.#log.info({ peer: link.uid, attempt: link.attempt, reason }, 'link closed');
-  }
-
-  #notifyCandidates(link: Link, complete: boolean): void {
-    const data = `${this.#options.identity.fingerprint} ${link.localCandidates()}`.trimEnd();
-    const network = this.#node.direct?.network();
-    this.#callback.notify({
-      ...{ type: 'con_resp', uid: link.uid, data, attempt: link.attempt, complete },
-      ...(network === undefined ? {} : { network }),
-    });
   }
 
   #onlineLink(uid: Uid): Link | undefined {
@@ -364,30 +251,11 @@ export class Tincan {
     return link?.state === 'online' ? link : undefined;
   }
 
-  #tickOn(): void {
-    this.#tick();
-    const isCalm = this.#everyLink().every((link) => link.isCalm);
-    const wait = isCalm ? CALM_TICK_MS - (performance.now() % CALM_TICK_MS) : TICK_MS;
-    this.#timers.after('links', wait, () => this.#tickOn());
-  }
-
-  #tick(): void {
-    const now = performance.now();
-    for (const link of this.#everyLink()) link.tick(now);
-  }
-
-  #everyLink(): Link[] {
-    return [...this.#links.all(), ...this.#links.successors()];
-  }
-
   #networkChanged(): void {
     this.#log.info('the network of this machine changed');
     this.#callback.notify({ type: 'network_changed' });
     this.#node.direct?.networkChanged();
-    const now = performance.now();
-    for (const link of this.#everyLink()) link.networkChanged(now);
-    // Not at the next tick: who waits for a path feels a quarter of a second.
-    this.#timers.after('changed', CHANGED_SUSPECT_AFTER_MS + 1, () => this.#tick());
+    this.#desk.networkChanged();
   }
 
   #state({ uid, stats }: Parameters<'get_state'>, { form }: Endpoint): ApiReply[] {
@@ -407,7 +275,7 @@ export class Tincan {
         network: this.#node.direct?.network() ?? null,
         auth,
         counters: {
-          ...this.counters,
+          ...this.#desk.counters,
           ...this.#uplink.counters,
           ...this.#relay.counters,
           ...this.#streamRelays.counters,

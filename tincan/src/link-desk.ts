@@ -1,0 +1,196 @@
+import { type Logger, PeerError, Timers } from '@kith/base';
+import type { ApiCall, Hello } from '@kith/protocol';
+import type { Callback } from './callback.ts';
+import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
+import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
+import { iceServersFor, iceServersOf } from './ice-servers.ts';
+import { Link } from './link.ts';
+import type { LinkTable } from './link-table.ts';
+import type { LinkParameters, LocalNode } from './link-types.ts';
+import type { Overlay } from './overlay.ts';
+import type { PathHistories } from './path-histories.ts';
+import type { PeerAddresses } from './peer-addresses.ts';
+import { LinkRelay } from './relay/link-relay.ts';
+import type { StreamRelays } from './relay/stream-relays.ts';
+import type { Relay } from './relay.ts';
+import type { Uplink } from './uplink.ts';
+
+/** How often links look at the clock; pings are due each second and death is noticed within this much. */
+const TICK_MS = 250;
+/**
+ * The same while all links are calm, at whole seconds of the clock as all that idle links do (CALM_GRID_MS of path-finder.ts): to be woken
+ * costs more than what is done then.
+ */
+const CALM_TICK_MS = 1_000;
+
+export interface LinkDeskParts {
+  readonly log: Logger;
+  readonly portRange: readonly [number, number] | undefined;
+  /** This node as it is now. */
+  readonly node: () => LocalNode;
+  readonly links: LinkTable;
+  readonly overlay: Overlay;
+  readonly peers: PeerAddresses;
+  readonly uplink: Uplink;
+  readonly relay: Relay;
+  readonly streamRelays: StreamRelays;
+  readonly histories: PathHistories;
+  readonly callback: Callback;
+}
+
+/** Makes links and ends them as the controller says, and tells the others of this process, and the controller, what becomes of them. */
+export class LinkDesk {
+  readonly #parts: LinkDeskParts;
+  readonly #timers = new Timers();
+  readonly counters = { links_opened: 0, links_closed: 0 };
+
+  constructor(parts: LinkDeskParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to look at the clock. */
+  start(): void {
+    this.#tickOn();
+  }
+
+  /** @throws what readDescription and carryOn throw, PeerError REMOTE_UNUSABLE, SystemError LINK_LIMIT. */
+  async create(parameters: CreateLink): Promise<void> {
+    const { links, node, streamRelays, histories } = this.#parts;
+    const { uid, fpr, sec, accounts, translation } = parameters;
+    const candidates = readDescription(parameters, node().identity.uid);
+    const first = candidates[0];
+    const known = links.newest(uid);
+    const attempt = parameters.attempt ?? known?.attempt ?? 1;
+    const security = securityOf(parameters);
+    let link = carryOn(known, attempt, first);
+    if (link === undefined) {
+      const iceServers = iceServersOf(parameters);
+      node().direct?.setServers(iceServers);
+      const relay = await LinkRelay.open(streamRelays, iceServersFor(iceServers, node().direct?.network()));
+      try {
+        const rest = { iceServers, relay, accounts, translation, history: histories.of(uid) };
+        link = this.#openLink({ uid, attempt, encrypted: sec, security, ...rest });
+      } catch (error) {
+        relay.close();
+        throw error;
+      }
+    } else {
+      link.setTerms({ encrypted: sec, security, accounts, translation });
+      // The caller may be a controller that was restarted and knows none of our candidates.
+      if (first === undefined) this.#notifyCandidates(link, link.isGathered);
+    }
+    try {
+      link.addRemote(fpr, candidates);
+    } catch (cause) {
+      link.close('the description of the peer cannot be used');
+      throw new PeerError('REMOTE_UNUSABLE', 'the description of the peer cannot be used', {
+        field: 'cas',
+        cause,
+      });
+    }
+  }
+
+  /** Ends the links to a node, or that of one attempt. */
+  trim({ uid, attempt, reason }: Extract<ApiCall, { m: 'trim_link' }>['params']): void {
+    for (const link of this.#parts.links.of(uid, attempt)) link.close(reason ?? 'trimmed by the controller');
+  }
+
+  /** Addresses or routes of this machine changed. */
+  networkChanged(): void {
+    const now = performance.now();
+    for (const link of this.every()) link.networkChanged(now);
+    // Not at the next tick: who waits for a path feels a quarter of a second.
+    this.#timers.after('changed', CHANGED_SUSPECT_AFTER_MS + 1, () => this.#tick());
+  }
+
+  /** Ends all links for good. */
+  close(reason: string): void {
+    this.#timers.clearAll();
+    for (const link of this.every()) link.close(reason);
+  }
+
+  /** All links, and the attempts beside them. */
+  every(): Link[] {
+    const { links } = this.#parts;
+    return [...links.all(), ...links.successors()];
+  }
+
+  #openLink(parameters: LinkParameters): Link {
+    const { links, node, portRange, log, callback, relay, overlay } = this.#parts;
+    const link = new Link(
+      links.freeSlot(parameters.uid),
+      node(),
+      parameters,
+      portRange,
+      log,
+      {
+        candidates: (of, complete) => this.#notifyCandidates(of, complete),
+        online: (of, hello) => this.#online(of, hello),
+        closed: (of, reason) => this.#closed(of, reason),
+        suspect: (of, suspect) => {
+          log.info({ peer: of.uid, attempt: of.attempt }, suspect ? 'link silent' : 'link heard again');
+          callback.notify({ type: 'link_suspect', uid: of.uid, attempt: of.attempt, suspect });
+        },
+        relayed: (of, message) => relay.receive(of.uid, message, performance.now()),
+        chunk: (of, data, offset, length) => overlay.tap?.deliver(of.slot, data, offset, length),
+      },
+      performance.now(),
+    );
+    links.add(link);
+    this.counters.links_opened++;
+    return link;
+  }
+
+  #online(link: Link, hello: Hello): void {
+    const { links, peers, relay, callback, log } = this.#parts;
+    // What it carried was kept from its successor until now; from here on frames take the new one.
+    for (const old of links.of(link.uid)) {
+      if (old === link) continue;
+      old.close('replaced by a new attempt');
+      peers.release(link.uid);
+      relay.forget(link.uid);
+    }
+    peers.bind(link, hello);
+    callback.notify({ type: 'con_stat', uid: link.uid, data: 'online', attempt: link.attempt });
+    log.info({ peer: link.uid, attempt: link.attempt }, 'link online');
+  }
+
+  #closed(link: Link, reason: string): void {
+    const { links, uplink, overlay, peers, relay, callback, log } = this.#parts;
+    links.remove(link);
+    uplink.forget(link);
+    overlay.tap?.unbindLink(link.slot);
+    if (links.get(link.uid)?.state !== 'online') {
+      peers.release(link.uid);
+      relay.forget(link.uid);
+    }
+    this.counters.links_closed++;
+    callback.notify({
+      ...{ type: 'con_stat', uid: link.uid, data: 'offline', attempt: link.attempt, reason },
+      ...(link.refusal === undefined ? {} : { code: link.refusal.code }),
+    });
+    log.info({ peer: link.uid, attempt: link.attempt, reason }, 'link closed');
+  }
+
+  #notifyCandidates(link: Link, complete: boolean): void {
+    const { node, callback } = this.#parts;
+    const data = `${node().identity.fingerprint} ${link.localCandidates()}`.trimEnd();
+    const network = node().direct?.network();
+    callback.notify({
+      ...{ type: 'con_resp', uid: link.uid, data, attempt: link.attempt, complete },
+      ...(network === undefined ? {} : { network }),
+    });
+  }
+
+  #tickOn(): void {
+    this.#tick();
+    const isCalm = this.every().every((link) => link.isCalm);
+    const wait = isCalm ? CALM_TICK_MS - (performance.now() % CALM_TICK_MS) : TICK_MS;
+    this.#timers.after('links', wait, () => this.#tickOn());
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const link of this.every()) link.tick(now);
+  }
+}
