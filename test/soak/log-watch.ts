@@ -12,8 +12,8 @@ const line = z.object({
   msg: z.string().exactOptional(),
 });
 
-/** Errors that follow from what the soak does: the supervisor says how a process ended that was killed. */
-const EXPECTED = [/^(tincan|controller) ended by SIGKILL/];
+/** Errors that follow from what the soak does: the supervisor says how a process ended that was killed, but not by itself. */
+const EXPECTED = [/^(tincan|controller) ended by SIGKILL(?!.*stood still)/];
 
 /** Reads what is new in a node's log. */
 export class LogWatch {

@@ -23,7 +23,16 @@ export async function readStartDocument(): Promise<string> {
   return document;
 }
 
-/** Calls `onGone` once when the supervisor has ended in whatever way, kill -9 included. Does nothing where none is named. */
+/**
+ * How often a child says on the pipe to its supervisor that its event loop goes round: whoever stands still (a deadlock in a library of
+ * native code, an endless loop) answers nobody any more, and only ends when somebody ends it.
+ */
+export const BEAT_MS = 5_000;
+
+/**
+ * Calls `onGone` once when the supervisor has ended in whatever way, kill -9 included, and tells it each BEAT_MS that this process lives.
+ * Does nothing where none is named.
+ */
 export function watchParent(onGone: () => void): void {
   const fd = Number(process.env[PARENT_FD_VARIABLE]);
   if (!Number.isInteger(fd) || fd < 3) return;
@@ -33,7 +42,16 @@ export function watchParent(onGone: () => void): void {
     gone = true;
     onGone();
   };
-  // The pipe never carries data: it only ends. A file stream would park a pool thread in a blocking read, which process.exit() waits
+  // Nothing is read from the pipe: it only ends. A file stream would park a pool thread in a blocking read, which process.exit() waits
   // for; a socket is polled.
-  new Socket({ fd, readable: true, writable: false }).on('end', once).on('error', once).resume();
+  const socket = new Socket({ fd, readable: true, writable: true })
+    .on('end', once)
+    .on('error', once)
+    .resume();
+  const beat = (): void => {
+    // One that is not read is not written on: what waits would only grow.
+    if (socket.writable && socket.writableLength === 0) socket.write('.');
+  };
+  beat();
+  setInterval(beat, BEAT_MS).unref();
 }

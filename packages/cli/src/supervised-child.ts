@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { type Logger, monotonicMs, PARENT_FD_VARIABLE, Timers } from '@kith/base';
+import { BEAT_MS, type Logger, monotonicMs, PARENT_FD_VARIABLE, Timers } from '@kith/base';
 import { LineSplitter } from './line-splitter.ts';
 import type { LogSink } from './log-sink.ts';
 import { RestartPolicy } from './restart-policy.ts';
@@ -25,6 +25,11 @@ export interface Death {
 
 /** The children promise to end within 3 s; two more for a loaded machine. */
 const KILL_AFTER_MS = 5000;
+/**
+ * A child that has been silent at so many looks in a row, one each BEAT_MS, stands still for good: it is ended and started again. A machine
+ * under full load stalls for a second or two. Looks are counted, not seconds: while the machine is suspended nobody looks.
+ */
+const SILENT_LOOKS = 6;
 /** pino's number for "error": a line of this level or above says why a process ended. */
 const PINO_ERROR = 50;
 /** The descriptor whose end of file tells the child that its supervisor is gone, however that ended. */
@@ -55,6 +60,8 @@ export class SupervisedChild {
   readonly #timers = new Timers();
   #process: ChildProcess | undefined;
   #lastWords = '';
+  /** Looks since the child's last word; undefined before its first. */
+  #silentLooks: number | undefined;
   #ending = false;
   #ended: (() => void) | undefined;
 
@@ -102,7 +109,13 @@ export class SupervisedChild {
     );
     // A child that dies before it has read its document breaks these pipes; its death is reported as such.
     child.stdin?.on('error', () => {});
-    child.stdio[PARENT_FD]?.on('error', () => {});
+    child.stdio[PARENT_FD]
+      ?.on('error', () => {})
+      .on('data', () => {
+        this.#silentLooks = 0;
+      });
+    this.#silentLooks = undefined;
+    this.#timers.every('look', BEAT_MS, () => this.#look(child));
     child.stdin?.end(document);
     if (child.stdout !== null) this.#listen(child.stdout, (line) => this.#logLine(line));
     if (child.stderr !== null) this.#listen(child.stderr, (line) => this.#errorLine(line));
@@ -123,6 +136,13 @@ export class SupervisedChild {
         child.kill('SIGKILL');
       });
     });
+  }
+
+  #look(child: ChildProcess): void {
+    if (this.#silentLooks === undefined || ++this.#silentLooks <= SILENT_LOOKS) return;
+    this.#timers.clear('look');
+    this.#lastWords = `it stood still for ${(SILENT_LOOKS * BEAT_MS) / 1000} s`;
+    child.kill('SIGKILL');
   }
 
   #listen(stream: Readable, onLine: (line: string) => void): void {
@@ -148,6 +168,7 @@ export class SupervisedChild {
     const { name } = this.#spec;
     this.#process = undefined;
     this.#timers.clear('kill');
+    this.#timers.clear('look');
     if (this.#ending) {
       this.#log.info({ child: name }, `${name} ${how}`);
       this.#ended?.();

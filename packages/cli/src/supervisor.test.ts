@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BEAT_MS } from '@kith/base';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { readPidFile } from './pid-file.ts';
 import { startTimeOf } from './process-proof.ts';
@@ -26,6 +27,13 @@ const document = readFileSync(0, 'utf8');
 console.log(JSON.stringify({ level: 30, msg: 'ready', pid: process.pid, document, secret: process.env.KITH_TEST_SECRET }));
 new Socket({ fd: Number(process.env.KITH_PARENT_FD) }).on('end', () => process.exit(0)).resume();
 process.on('SIGTERM', () => process.exit(0));
+`;
+/** Says once that it lives, and then stands still. */
+const HANGING = `
+console.log(JSON.stringify({ level: 30, msg: 'ready', pid: process.pid }));
+new (require('node:net').Socket)({ fd: Number(process.env.KITH_PARENT_FD) }).write('.', () => {
+  for (;;);
+});
 `;
 const DYING = `
 console.log(JSON.stringify({ level: 50, msg: 'no /dev/net/tun' }));
@@ -112,6 +120,30 @@ test('a child that is killed is started again', async () => {
   const [, second] = await ready(2);
   expect(second?.pid).not.toBe(first?.pid);
   expect(deaths).toEqual([{ name: 'tincan', deaths: 1, reason: 'ended by SIGKILL' }]);
+});
+
+test('a child that stands still is ended and started again; one that never said that it lives is let be', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const deaths: Death[] = [];
+    const running = start([child('tincan', HANGING), child('controller', GOOD)], (death) =>
+      deaths.push(death),
+    );
+    await ready(2);
+    await vi.waitUntil(
+      () => {
+        vi.advanceTimersByTime(BEAT_MS);
+        return deaths.length > 0;
+      },
+      { timeout: 20_000 },
+    );
+    expect(deaths).toEqual([
+      { name: 'tincan', deaths: 1, reason: 'ended by SIGKILL: it stood still for 30 s' },
+    ]);
+    await running.stop();
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("a child's last error is the reason of its death", async () => {

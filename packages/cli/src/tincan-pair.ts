@@ -69,6 +69,8 @@ function start(main: string, document: object, more: readonly 'ipc'[]): ChildPro
   });
   // A child that dies before it has read its document breaks the pipe; its end is reported as such.
   child.stdin?.on('error', () => {});
+  // What it says of its life is of no use to a command that a person watches.
+  child.stdio[PARENT_FD]?.on('error', () => {}).on('data', () => {});
   child.stdin?.end(JSON.stringify(document));
   return child;
 }
