@@ -29,7 +29,7 @@ const KILL_AFTER_MS = 5000;
  * A child that has been silent at so many looks in a row, one each BEAT_MS, stands still for good: it is ended and started again. A machine
  * under full load stalls for a second or two. Looks are counted, not seconds: while the machine is suspended nobody looks.
  */
-const SILENT_LOOKS = 6;
+const SILENT_LOOKS = 3;
 /** pino's number for "error": a line of this level or above says why a process ended. */
 const PINO_ERROR = 50;
 /** The descriptor whose end of file tells the child that its supervisor is gone, however that ended. */

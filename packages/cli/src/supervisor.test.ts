@@ -138,7 +138,7 @@ test('a child that stands still is ended and started again; one that never said 
       { timeout: 20_000 },
     );
     expect(deaths).toEqual([
-      { name: 'tincan', deaths: 1, reason: 'ended by SIGKILL: it stood still for 30 s' },
+      { name: 'tincan', deaths: 1, reason: 'ended by SIGKILL: it stood still for 15 s' },
     ]);
     await running.stop();
   } finally {
