@@ -1,8 +1,8 @@
 // CPU time of a pair of linked nodes that have nothing to carry.
 import { setTimeout as pause } from 'node:timers/promises';
+import { carrierOf, startPair } from '../lab/index.ts';
 import { rounded, runBench, table } from './bench.ts';
 import { processesOf, usageOfEach } from './node-processes.ts';
-import { carrierOf, startPair } from './pair.ts';
 
 await runBench({
   name: 'idle',

@@ -1,8 +1,7 @@
 // How long from a node's controller being online at the hub to the first ping over the overlay.
 import { spread } from '../bench-vpn/statistics.ts';
-import { firstReply, OVERLAY_INTERFACE } from '../lab/index.ts';
+import { ALICE, firstReply, makePair, OVERLAY_INTERFACE } from '../lab/index.ts';
 import { rounded, runBench, say } from './bench.ts';
-import { ALICE, makePair } from './pair.ts';
 
 const TIMEOUT_MS = 60_000;
 

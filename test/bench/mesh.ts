@@ -2,11 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SystemError } from '@kith/base';
-import { Ejabberd, KithNode, type Lab } from '../lab/index.ts';
+import { Ejabberd, GROUP, KithNode, type Lab } from '../lab/index.ts';
 import { rounded, runBench, say, table } from './bench.ts';
 import { countHubTraffic, type HubTraffic } from './hub-traffic.ts';
 import { type NodeProcess, processesOf, usageOfEach } from './node-processes.ts';
-import { GROUP } from './pair.ts';
 
 const MESH_TIMEOUT_MS = 900_000;
 const POLL_MS = 500;

@@ -2,12 +2,11 @@
 import { createInterface } from 'node:readline';
 import { SystemError } from '@kith/base';
 import { percentile } from '../bench-vpn/statistics.ts';
-import { type Host, ping } from '../lab/index.ts';
+import { ALICE, BOB, carrierOf, type Host, isLinked, ping, startPair } from '../lab/index.ts';
 import { rounded, runBench, say, table } from './bench.ts';
 import { countersOf, losses } from './counters.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { processesOf } from './node-processes.ts';
-import { ALICE, BOB, carrierOf, isLinked, startPair } from './pair.ts';
 import { TcpPinger } from './tcp-pinger.ts';
 
 const SAMPLE_MS = 5_000;

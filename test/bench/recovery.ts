@@ -1,9 +1,19 @@
 // What breaks, and how long until it works again: tincan and the controller killed, the hub gone and back, a member removed.
 import { type Spread, spread } from '../bench-vpn/statistics.ts';
-import { firstReply, type KithNode, OVERLAY_INTERFACE, ping } from '../lab/index.ts';
+import {
+  ALICE,
+  firstReply,
+  GROUP,
+  isLinked,
+  type KithNode,
+  OVERLAY_INTERFACE,
+  type Pair,
+  ping,
+  startPair,
+  untilLinked,
+} from '../lab/index.ts';
 import { rounded, runBench, say, table } from './bench.ts';
 import { pidOf } from './node-processes.ts';
-import { ALICE, GROUP, isLinked, type Pair, startPair, untilLinked } from './pair.ts';
 
 const TIMEOUT_MS = 120_000;
 const PING_INTERVAL_MS = 20;

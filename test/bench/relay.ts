@@ -1,8 +1,16 @@
 // One TCP stream over a relayed link: sealed datagrams of the direct carrier by TURN against the data channel (`--channel`) by the same
 // TURN server, which both ends reach by `--transport`.
-import { type Ejabberd, type Host, measureTcp } from '../lab/index.ts';
+import {
+  ALICE,
+  BOB,
+  carrierOf,
+  type Ejabberd,
+  type Host,
+  makePair,
+  measureTcp,
+  untilLinked,
+} from '../lab/index.ts';
 import { rounded, runBench, say, table } from './bench.ts';
-import { ALICE, BOB, carrierOf, makePair, untilLinked } from './pair.ts';
 
 /** A relayed link is on its carrier within seconds; past this the bench has failed. */
 const SETTLE_MS = 30_000;

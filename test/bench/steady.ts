@@ -1,9 +1,8 @@
 // Minutes of TCP traffic: does anything grow?
-import { measureTcp } from '../lab/index.ts';
+import { ALICE, carrierOf, measureTcp, startPair } from '../lab/index.ts';
 import { rounded, runBench, say, table } from './bench.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { processesOf } from './node-processes.ts';
-import { ALICE, carrierOf, startPair } from './pair.ts';
 
 const SAMPLE_MS = 10_000;
 /** Code is compiled and heaps find their size in the first minute; after it nothing may grow. */

@@ -1,9 +1,8 @@
 // One TCP stream over a link, and what it costs each process.
-import { measureTcp } from '../lab/index.ts';
+import { ALICE, carrierOf, measureTcp, startPair } from '../lab/index.ts';
 import { rounded, runBench, say, table } from './bench.ts';
 import { countersOf, losses } from './counters.ts';
 import { processesOf, usageOfEach } from './node-processes.ts';
-import { ALICE, carrierOf, startPair } from './pair.ts';
 
 await runBench({
   name: 'throughput',

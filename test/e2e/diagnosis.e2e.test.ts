@@ -1,7 +1,7 @@
 import type { LinkStatus } from '@kith/protocol';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type KithNode, Lab } from '../lab/index.ts';
-import { KINDS, type Kind } from '../natlab/kinds.mjs';
+import { kindNamed } from '../natlab/kinds.mjs';
 import { World } from '../natlab/world.ts';
 
 // Every failure explains itself: why a pair is relayed or not connected, its story, and kith doctor, in the networks of the NAT lab.
@@ -18,16 +18,10 @@ afterAll(async () => {
   await lab?.destroy();
 });
 
-function kind(id: string): Kind {
-  const found = KINDS.find((known) => known.id === id);
-  if (found === undefined) throw new Error(`no kind ${id}`);
-  return found;
-}
-
 async function pair(a: string, b: string): Promise<[KithNode, KithNode]> {
   const group = `${a}-${b}`;
   await world.hub.createGroup(group);
-  const [one, other] = await world.sites(kind(a), kind(b));
+  const [one, other] = await world.sites(kindNamed(a), kindNamed(b));
   const nodes = [(await world.node(one, group)).node, (await world.node(other, group)).node] as const;
   await Promise.all(nodes.map((node) => node.up()));
   return [nodes[0], nodes[1]];

@@ -1,22 +1,19 @@
 import type { LinkStatus, StatusReport } from '@kith/protocol';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
-  Ejabberd,
+  ALICE,
   firstReply,
   HOST_INTERFACE,
-  KithNode,
+  type KithNode,
   Lab,
+  makePair,
   OVERLAY_INTERFACE,
   ping,
 } from '../lab/index.ts';
 
 // A machine whose own routes lead to its peer through the network itself: a link over such an address would carry itself.
 
-const ALICE = '172.31.0.1';
-const BOB = '172.31.0.2';
-
 let lab: Lab;
-let hub: Ejabberd;
 let alice: KithNode;
 let bob: KithNode;
 
@@ -39,15 +36,7 @@ function refusals({ counters }: StatusReport): number {
 
 beforeAll(async () => {
   lab = await Lab.create({ name: 'inside' });
-  hub = await Ejabberd.start(lab);
-  await hub.createGroup('friends');
-  const node = async (user: string, ip4: string): Promise<KithNode> => {
-    await hub.register(user, 'secret');
-    await hub.addToGroup(user, 'friends');
-    const options = { user, password: 'secret', ip4: `${ip4}/24`, group: 'friends' };
-    return KithNode.create(lab, hub, await lab.host(user), options);
-  };
-  [alice, bob] = [await node('alice', ALICE), await node('bob', BOB)];
+  ({ alice, bob } = await makePair(lab));
   await Promise.all([alice.up(), bob.up()]);
   await both('direct', isDirect);
   await firstReply(bob.host, OVERLAY_INTERFACE, ALICE, 20_000);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Lab } from '../lab/index.ts';
 import { type CellResult, measureCell } from '../natlab/cell.ts';
-import { KINDS, type Kind } from '../natlab/kinds.mjs';
+import { kindNamed } from '../natlab/kinds.mjs';
 import { oneAtATime } from '../natlab/schedule.ts';
 import { World } from '../natlab/world.ts';
 
@@ -19,14 +19,8 @@ afterAll(async () => {
   await lab?.destroy();
 });
 
-function kind(id: string): Kind {
-  const found = KINDS.find((known) => known.id === id);
-  if (found === undefined) throw new Error(`no kind ${id}`);
-  return found;
-}
-
 function cell(a: string, b: string): Promise<CellResult> {
-  return measureCell(world, kind(a), kind(b), {
+  return measureCell(world, kindNamed(a), kindNamed(b), {
     ...{ patienceMs: 40_000, seconds: 1, alone: oneAtATime(), onShort: () => Promise.resolve() },
   });
 }
@@ -35,14 +29,14 @@ describe('a router is what it claims to be, by an RFC 5780 probe from within', (
   test.each(['address-restricted', 'port-restricted', 'symmetric', 'mtu-1280', 'ipv4-broken', 'tcp-443'])(
     '%s',
     async (id) => {
-      const [site] = await world.sites(kind(id), kind(id));
+      const [site] = await world.sites(kindNamed(id), kindNamed(id));
       expect(await world.verify(site)).toEqual([]);
     },
   );
 
   test('and one that is not is found out', async () => {
-    const [site] = await world.sites(kind('symmetric'), kind('symmetric'));
-    const liar = { ...site, kind: { ...site.kind, id: 'liar', ip4: kind('full-cone').ip4 } };
+    const [site] = await world.sites(kindNamed('symmetric'), kindNamed('symmetric'));
+    const liar = { ...site, kind: { ...site.kind, id: 'liar', ip4: kindNamed('full-cone').ip4 } };
     expect(await world.verify(liar)).toEqual([expect.stringContaining('UDP by IPv4')]);
   });
 });

@@ -1,9 +1,15 @@
 import type { LinkStatus, StatusReport } from '@kith/protocol';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Ejabberd, firstReply, KithNode, Lab, measureTcp, OVERLAY_INTERFACE } from '../lab/index.ts';
-
-const ALICE = '172.31.0.1';
-const BOB = '172.31.0.2';
+import {
+  ALICE,
+  type Ejabberd,
+  firstReply,
+  type KithNode,
+  Lab,
+  makePair,
+  measureTcp,
+  OVERLAY_INTERFACE,
+} from '../lab/index.ts';
 
 let lab: Lab;
 let hub: Ejabberd;
@@ -49,15 +55,7 @@ async function join(): Promise<void> {
 
 beforeAll(async () => {
   lab = await Lab.create({ name: 'relayed' });
-  hub = await Ejabberd.start(lab);
-  await hub.createGroup('friends');
-  const node = async (user: string, ip4: string): Promise<KithNode> => {
-    await hub.register(user, 'secret');
-    await hub.addToGroup(user, 'friends');
-    const options = { user, password: 'secret', ip4: `${ip4}/24`, group: 'friends' };
-    return KithNode.create(lab, hub, await lab.host(user), options);
-  };
-  [alice, bob] = [await node('alice', ALICE), await node('bob', BOB)];
+  ({ hub, alice, bob } = await makePair(lab));
 });
 
 afterAll(async () => {

@@ -6,6 +6,17 @@ export { parseTcpRun, type TcpFigures } from './iperf3.ts';
 export { KITH, KithNode, type KithNodeOptions, OVERLAY_INTERFACE } from './kith-node.ts';
 export { Lab, type LabOptions } from './lab.ts';
 export { firstReply, measureTcp, ping } from './measure.ts';
+export {
+  ALICE,
+  BOB,
+  carrierOf,
+  GROUP,
+  isLinked,
+  makePair,
+  type Pair,
+  startPair,
+  untilLinked,
+} from './pair.ts';
 export { type PingFigures, parsePing } from './ping.ts';
 export { Reaper } from './reaper.ts';
 export { runInLab, type Say } from './run-in-lab.ts';

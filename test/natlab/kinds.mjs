@@ -67,6 +67,17 @@ export const KINDS = [
 ];
 
 /**
+ * The kind of that name; RangeError for one that is not there.
+ * @param {string} id
+ * @returns {Kind}
+ */
+export function kindNamed(id) {
+  const found = KINDS.find((kind) => kind.id === id);
+  if (found === undefined) throw new RangeError(`there is no kind ${id} of network`);
+  return found;
+}
+
+/**
  * Every cell of the grid: each pair of kinds once, and each kind of shared router alone.
  * @returns {{ a: Kind, b: Kind }[]}
  */

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { describeError, SystemError } from '@kith/base';
 import { firstReply, OVERLAY_INTERFACE } from '../lab/index.ts';
 import type { EventContext, RecoveryEvent, RunningPair } from './events.ts';
-import { KINDS } from './kinds.mjs';
+import { kindNamed } from './kinds.mjs';
 import { outage, PingStream } from './ping-stream.ts';
 import { accountOf, type End, situation } from './why.ts';
 import type { World } from './world.ts';
@@ -48,9 +48,8 @@ export async function measureEvent(
 }
 
 async function prepare(world: World, event: RecoveryEvent): Promise<RunningPair> {
-  const [a, b] = event.kinds.map((id) => KINDS.find((kind) => kind.id === id));
-  if (a === undefined || b === undefined) throw new SystemError('NO_KIND', `${event.name}: unknown kind`);
-  const sites = await world.sites(a, b);
+  const [a, b] = event.kinds;
+  const sites = await world.sites(kindNamed(a), kindNamed(b));
   const group = `recovery-${event.name}`;
   await world.hub.createGroup(group);
   const [siteA, siteB] = sites;

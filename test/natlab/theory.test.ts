@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { allCells, KINDS, type Kind } from './kinds.mjs';
+import { allCells, KINDS, kindNamed } from './kinds.mjs';
 import { expectation } from './theory.ts';
 
 // Written down before anything was measured. D: direct, R: relayed. RFC 5128 §3 for the cones and symmetric NATs.
@@ -18,12 +18,6 @@ ipv4-broken                                                       D    R
 mtu-1280                                                               D
 `;
 
-function find(id: string): Kind {
-  const kind = KINDS.find((known) => known.id === id);
-  if (kind === undefined) throw new Error(`no kind ${id}`);
-  return kind;
-}
-
 test('the theory gives the table that was written by hand', () => {
   const [, ...lines] = TABLE.trim().split('\n');
   const wanted = lines.flatMap((line, row) => {
@@ -37,7 +31,7 @@ test('the theory gives the table that was written by hand', () => {
 });
 
 test('two hosts behind one router reach each other unless they are kept apart and the router does not hairpin', () => {
-  const of = (id: string) => expectation(find(id), find(id)).expected;
+  const of = (id: string) => expectation(kindNamed(id), kindNamed(id)).expected;
   expect(['same-nat', 'same-nat-hairpin', 'same-nat-no-hairpin'].map(of)).toEqual([
     'direct',
     'direct',
@@ -50,7 +44,9 @@ test('it does not matter which end is which', () => {
 });
 
 test('every relayed pair has its reason in words', () => {
-  expect(expectation(find('symmetric'), find('cgnat')).theory).toBe('both NATs map ports per destination');
-  expect(expectation(find('none'), find('udp-blocked')).theory).toBe('no UDP leaves: UDP blocked');
-  expect(expectation(find('none'), find('ipv6-only')).theory).toContain('IPv6');
+  expect(expectation(kindNamed('symmetric'), kindNamed('cgnat')).theory).toBe(
+    'both NATs map ports per destination',
+  );
+  expect(expectation(kindNamed('none'), kindNamed('udp-blocked')).theory).toBe('no UDP leaves: UDP blocked');
+  expect(expectation(kindNamed('none'), kindNamed('ipv6-only')).theory).toContain('IPv6');
 });

@@ -1,6 +1,9 @@
 import { nativeConfig } from '@kith/config';
 import type { StatusReport } from '@kith/protocol';
-import { Ejabberd, firstReply, KithNode, type Lab, OVERLAY_INTERFACE } from '../lab/index.ts';
+import { Ejabberd } from './ejabberd.ts';
+import { KithNode, OVERLAY_INTERFACE } from './kith-node.ts';
+import type { Lab } from './lab.ts';
+import { firstReply } from './measure.ts';
 
 export const ALICE = '172.31.0.1';
 export const BOB = '172.31.0.2';
@@ -17,7 +20,7 @@ export interface Pair {
 }
 
 /** Makes the hub, the accounts and both nodes' configs; no node runs yet. */
-export async function makePair(lab: Lab, channelOnly: boolean): Promise<Pair> {
+export async function makePair(lab: Lab, channelOnly = false): Promise<Pair> {
   const hub = await Ejabberd.start(lab);
   await hub.createGroup(GROUP);
   // A Kith without a direct carrier has no switch for it.
@@ -35,7 +38,7 @@ export async function makePair(lab: Lab, channelOnly: boolean): Promise<Pair> {
 }
 
 /** Makes a pair and starts both nodes; resolves when they are linked and a ping was answered. */
-export async function startPair(lab: Lab, channelOnly: boolean): Promise<Pair> {
+export async function startPair(lab: Lab, channelOnly = false): Promise<Pair> {
   const pair = await makePair(lab, channelOnly);
   await Promise.all([pair.alice.up(), pair.bob.up()]);
   await untilLinked(pair);
