@@ -158,8 +158,10 @@ test('a captured datagram does nothing the second time, nor after a restart of t
   b.send(captured);
   expect((await b.counters()).api_dropped_replayed).toBe((before.api_dropped_replayed ?? 0) + 1);
   await b.restart();
+  // A question whether it is there may have been asked before it was, and counts as one of its earlier life too.
+  const restarted = await b.counters();
   b.send(captured);
-  expect((await b.counters()).api_dropped_replayed).toBe(1);
+  expect((await b.counters()).api_dropped_replayed).toBe((restarted.api_dropped_replayed ?? 0) + 1);
   expect(answers()).toBe(1);
 });
 
