@@ -13,6 +13,7 @@ const line = z.object({
 });
 
 /** Errors that follow from what the soak does: the supervisor says how a process ended that was killed, but not by itself. */
+// The lock is the library's (ARCHITECTURE, "A trap that costs a process"); that its links come back in time is looked at all the same.
 const EXPECTED = [/^(tincan|controller) ended by SIGKILL(?!.*stood still)/];
 
 /** Reads what is new in a node's log. */

@@ -27,7 +27,7 @@ export async function readStartDocument(): Promise<string> {
  * How often a child says on the pipe to its supervisor that its event loop goes round: whoever stands still (a deadlock in a library of
  * native code, an endless loop) answers nobody any more, and only ends when somebody ends it.
  */
-export const BEAT_MS = 5_000;
+export const BEAT_MS = 2_000;
 
 /**
  * Calls `onGone` once when the supervisor has ended in whatever way, kill -9 included, and tells it each BEAT_MS that this process lives.

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { BEAT_MS, type Logger, monotonicMs, PARENT_FD_VARIABLE, Timers } from '@kith/base';
 import { LineSplitter } from './line-splitter.ts';
+import { lockWait } from './lock-wait.ts';
 import type { LogSink } from './log-sink.ts';
 import { RestartPolicy } from './restart-policy.ts';
 
@@ -29,7 +30,9 @@ const KILL_AFTER_MS = 5000;
  * A child that has been silent at so many looks in a row, one each BEAT_MS, stands still for good: it is ended and started again. A machine
  * under full load stalls for a second or two. Looks are counted, not seconds: while the machine is suspended nobody looks.
  */
-const SILENT_LOOKS = 3;
+const SILENT_LOOKS = 8;
+/** One that waits for the same lock all the while needs fewer: it will never go on. */
+const LOCKED_LOOKS = 3;
 /** pino's number for "error": a line of this level or above says why a process ended. */
 const PINO_ERROR = 50;
 /** The descriptor whose end of file tells the child that its supervisor is gone, however that ended. */
@@ -62,6 +65,8 @@ export class SupervisedChild {
   #lastWords = '';
   /** Looks since the child's last word; undefined before its first. */
   #silentLooks: number | undefined;
+  /** What lockWait said at the last look. */
+  #lockWait: string | undefined;
   #ending = false;
   #ended: (() => void) | undefined;
 
@@ -126,6 +131,8 @@ export class SupervisedChild {
   stop(): Promise<void> {
     this.#ending = true;
     this.#timers.clear('restart');
+    // Whoever ends may take its time for it, up to the kill below.
+    this.#timers.clear('look');
     const child = this.#process;
     if (child === undefined) return Promise.resolve();
     return new Promise((resolve) => {
@@ -139,9 +146,17 @@ export class SupervisedChild {
   }
 
   #look(child: ChildProcess): void {
-    if (this.#silentLooks === undefined || ++this.#silentLooks <= SILENT_LOOKS) return;
+    if (this.#silentLooks === undefined) return;
+    this.#silentLooks++;
+    // Of one that speaks nothing more needs to be known.
+    const wait = this.#silentLooks > 1 && child.pid !== undefined ? lockWait(child.pid) : undefined;
+    const isLocked = wait !== undefined && wait === this.#lockWait && this.#silentLooks >= LOCKED_LOOKS;
+    this.#lockWait = wait;
+    if (!isLocked && this.#silentLooks <= SILENT_LOOKS) return;
     this.#timers.clear('look');
-    this.#lastWords = `it stood still for ${(SILENT_LOOKS * BEAT_MS) / 1000} s`;
+    this.#lastWords = isLocked
+      ? 'it waited for a lock that nobody gave back'
+      : `it stood still for ${(SILENT_LOOKS * BEAT_MS) / 1000} s`;
     child.kill('SIGKILL');
   }
 

@@ -35,6 +35,13 @@ new (require('node:net').Socket)({ fd: Number(process.env.KITH_PARENT_FD) }).wri
   for (;;);
 });
 `;
+/** The same, in a lock that nobody gives back. */
+const LOCKED = `
+console.log(JSON.stringify({ level: 30, msg: 'ready', pid: process.pid }));
+new (require('node:net').Socket)({ fd: Number(process.env.KITH_PARENT_FD) }).write('.', () => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+});
+`;
 const DYING = `
 console.log(JSON.stringify({ level: 50, msg: 'no /dev/net/tun' }));
 console.log(JSON.stringify({ level: 30, msg: 'bye' }));
@@ -138,8 +145,28 @@ test('a child that stands still is ended and started again; one that never said 
       { timeout: 20_000 },
     );
     expect(deaths).toEqual([
-      { name: 'tincan', deaths: 1, reason: 'ended by SIGKILL: it stood still for 15 s' },
+      { name: 'tincan', deaths: 1, reason: 'ended by SIGKILL: it stood still for 16 s' },
     ]);
+    await running.stop();
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('a child that waits for the same lock at look after look is ended sooner', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const deaths: Death[] = [];
+    const running = start([child('tincan', LOCKED)], (death) => deaths.push(death));
+    await ready(1);
+    await vi.waitUntil(
+      () => {
+        vi.advanceTimersByTime(BEAT_MS);
+        return deaths.length > 0;
+      },
+      { timeout: 20_000 },
+    );
+    expect(deaths[0]?.reason).toBe('ended by SIGKILL: it waited for a lock that nobody gave back');
     await running.stop();
   } finally {
     vi.useRealTimers();
