@@ -12,8 +12,11 @@ const line = z.object({
   msg: z.string().exactOptional(),
 });
 
-/** Errors that follow from what the soak does: the supervisor says how a process ended that was killed, but not by itself. */
-// The lock is the library's (ARCHITECTURE, "A trap that costs a process"); that its links come back in time is looked at all the same.
+/**
+ * Errors that follow from what the soak does: the supervisor says how a process ended that was killed. One that it killed itself because it
+ * stood still is none of them, but for the library's own lock (ARCHITECTURE, "A trap that costs a process"), after which the links have to
+ * come back in time like any others.
+ */
 const EXPECTED = [/^(tincan|controller) ended by SIGKILL(?!.*stood still)/];
 
 /** Reads what is new in a node's log. */

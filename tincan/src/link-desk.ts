@@ -3,6 +3,7 @@ import type { ApiCall, Hello } from '@kith/protocol';
 import type { Callback } from './callback.ts';
 import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
 import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
+import { calmMoment } from './direct/calm-grid.ts';
 import { iceServersFor, iceServersOf } from './ice-servers.ts';
 import { Link } from './link.ts';
 import type { LinkTable } from './link-table.ts';
@@ -15,13 +16,8 @@ import type { StreamRelays } from './relay/stream-relays.ts';
 import type { Relay } from './relay.ts';
 import type { Uplink } from './uplink.ts';
 
-/** How often links look at the clock; pings are due each second and death is noticed within this much. */
+/** How often links look at the clock; pings are due each second and death is noticed within this much. Calm ones are looked at by calmMoment. */
 const TICK_MS = 250;
-/**
- * The same while all links are calm, at whole seconds of the clock as all that idle links do (CALM_GRID_MS of path-finder.ts): to be woken
- * costs more than what is done then.
- */
-const CALM_TICK_MS = 1_000;
 
 export interface LinkDeskParts {
   readonly log: Logger;
@@ -185,8 +181,9 @@ export class LinkDesk {
   #tickOn(): void {
     this.#tick();
     const isCalm = this.every().every((link) => link.isCalm);
-    const wait = isCalm ? CALM_TICK_MS - (performance.now() % CALM_TICK_MS) : TICK_MS;
-    this.#timers.after('links', wait, () => this.#tickOn());
+    const now = performance.now();
+    // A whole turn of the grid later where this tick stands on it.
+    this.#timers.after('links', isCalm ? calmMoment(now + 1) - now : TICK_MS, () => this.#tickOn());
   }
 
   #tick(): void {

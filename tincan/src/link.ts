@@ -18,7 +18,6 @@ import {
 } from '@kith/protocol';
 import { CandidateExchange } from './candidate-exchange.ts';
 import { ChannelCarrier } from './channel/channel-carrier.ts';
-import { LinkLiveness } from './channel/link-liveness.ts';
 import { isRelayedPair, PeerSession } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
 import { ControlRate } from './control-rate.ts';
@@ -26,6 +25,7 @@ import type { DirectCarrier } from './direct/direct-carrier.ts';
 import { EventLog } from './direct/event-log.ts';
 import { layerText } from './hello.ts';
 import { LinkAgreement } from './link-agreement.ts';
+import { LinkLiveness } from './link-liveness.ts';
 import type { LinkEvents, LinkParameters, LinkTerms, LocalNode } from './link-types.ts';
 import { NetworkExchange } from './network-exchange.ts';
 import { hereText, type LinkReport, peerStateOf } from './peer-state.ts';

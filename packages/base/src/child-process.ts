@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { SystemError } from './errors.ts';
+import { Timers } from './timers.ts';
 
 /** A start document is a few kilobytes; this bounds what a child reads before it can judge. */
 const MAX_START_CHARS = 1_048_576;
@@ -37,9 +38,11 @@ export function watchParent(onGone: () => void): void {
   const fd = Number(process.env[PARENT_FD_VARIABLE]);
   if (!Number.isInteger(fd) || fd < 3) return;
   let gone = false;
+  const timers = new Timers();
   const once = () => {
     if (gone) return;
     gone = true;
+    timers.clearAll();
     onGone();
   };
   // Nothing is read from the pipe: it only ends. A file stream would park a pool thread in a blocking read, which process.exit() waits
@@ -53,5 +56,5 @@ export function watchParent(onGone: () => void): void {
     if (socket.writable && socket.writableLength === 0) socket.write('.');
   };
   beat();
-  setInterval(beat, BEAT_MS).unref();
+  timers.every('beat', BEAT_MS, beat);
 }

@@ -2,7 +2,6 @@ import { BugError, describeError, type Logger, Timers } from '@kith/base';
 import { type Candidate, fromSdpCandidate, type IceServer, toSdpCandidate, type Uid } from '@kith/protocol';
 import { type DataChannel, PeerConnection, setSctpSettings } from 'node-datachannel';
 import type { Identity } from '../identity.ts';
-import { IceThread } from './ice-thread.ts';
 import { type IceCredentials, iceCredentialsOf, remoteAnswer } from './session-description.ts';
 
 /** Negotiated stream ids (RFC 8832 is not used: both ends know them). */
@@ -22,9 +21,6 @@ const SCTP_BUFFER_BYTES = 262_144;
 const MAX_TURN_SERVERS = 2;
 
 let sctpConfigured = false;
-
-/** The library has one for all connections of the process. */
-const iceThread = new IceThread();
 
 /** What a session tells its link. All are called on the main thread; exceptions in them are caught and reported as bugs. */
 export interface PeerSessionEvents {
@@ -140,8 +136,6 @@ export class PeerSession {
 
   /** Applies the peer's description; its candidates follow by `addCandidate`. May be called once. */
   applyRemote(fingerprint: string, ice: IceCredentials): void {
-    // DTLS cannot begin before this.
-    iceThread.hurry();
     this.#remote = ice;
     this.#connection.setRemoteDescription(
       remoteAnswer(this.#options.identity.uid, this.#options.peerUid, fingerprint, ice, MAX_MESSAGE_BYTES),

@@ -1,15 +1,10 @@
 import { type DirectCandidate, MIN_PROBE_BYTES } from '@kith/protocol';
+import { calmMoment } from './calm-grid.ts';
 import type { Address, RelayServer } from './direct-port.ts';
 import { type Flight, Flights, type Purpose } from './flights.ts';
 import type { Path } from './path.ts';
 import { PathSet, type PathSetOptions } from './path-set.ts';
 import { PathWatch } from './path-watch.ts';
-
-/**
- * What is due on an idle link whose path answers waits for the next whole second of the clock, which all links share: a process that is
- * woken once for ten links does in the same time what it would do for one.
- */
-const CALM_GRID_MS = 1_000;
 
 /** How often a path is probed that is not in use. */
 const REPEAT_MS = 5_000;
@@ -209,7 +204,7 @@ export class PathFinder {
     for (const path of this.#paths) this.#probePath(path, now);
     // What is overdue now is no sign of a stall later.
     const due = Math.max(now, this.#nextDue(now));
-    this.#dueAt = due > now && this.#isCalm(now) ? Math.ceil(due / CALM_GRID_MS) * CALM_GRID_MS : due;
+    this.#dueAt = due > now && this.#isCalm(now) ? calmMoment(due) : due;
     return this.#dueAt;
   }
 

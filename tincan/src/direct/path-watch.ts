@@ -97,7 +97,7 @@ export class PathWatch {
     this.#keepaliveAt = Math.max(this.#keepaliveAt, Math.min(now + wait, this.#probedAt + IDLE_PROVE_MS));
   }
 
-  /** The active path is probed now for a reason of its own. */
+  /** The active path is probed now, for whatever reason. */
   probed(now: number): void {
     this.#probedAt = now;
   }
@@ -117,7 +117,6 @@ export class PathWatch {
     if (now < this.#keepaliveAt) return undefined;
     const isIdle = this.isIdle(now);
     this.#keepaliveAt = now + (isIdle ? IDLE_KEEPALIVE_MS : KEEPALIVE_MS);
-    this.#probedAt = now;
     return isIdle ? 'small' : 'full';
   }
 
@@ -126,9 +125,7 @@ export class PathWatch {
     const since = path.unprovedSince;
     // The same sum as in nextDue: with `now - since` rounding would make the two disagree about this very moment.
     if (since === undefined || now < since + path.graceMs) return undefined;
-    const isRetry = now >= this.#probedAt + RETRY_MS;
-    if (isRetry) this.#probedAt = now;
-    return { since, isRetry };
+    return { since, isRetry: now >= this.#probedAt + RETRY_MS };
   }
 
   /** Whether enough probes had no answer for another path to be taken. */

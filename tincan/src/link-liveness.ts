@@ -1,5 +1,5 @@
-import { ChannelLoss } from './channel-loss.ts';
-import { Liveness } from './liveness.ts';
+import { ChannelLoss } from './channel/channel-loss.ts';
+import { Liveness } from './channel/liveness.ts';
 import { TrafficClock } from './traffic-clock.ts';
 
 /** A path without data for this long is probed in its slower time (IDLE_AFTER_MS of path-watch.ts). */

@@ -1,0 +1,10 @@
+/**
+ * What is due on an idle link waits for the next whole second of the clock, which all links share: a process that is woken once for ten
+ * links does in the same time what it would do for one.
+ */
+const CALM_GRID_MS = 1_000;
+
+/** The first moment of the grid that is not before `at`. Milliseconds. */
+export function calmMoment(at: number): number {
+  return Math.ceil(at / CALM_GRID_MS) * CALM_GRID_MS;
+}
