@@ -22,7 +22,9 @@ beforeEach(() => {
         checked.push(one);
       },
       isExcluded: (ip) => ip === '172.31.0.1',
+      relayLost: () => undefined,
     },
+    undefined,
     createLogger('exchange', 'silent'),
   );
 });

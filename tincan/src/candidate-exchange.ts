@@ -1,6 +1,9 @@
 import { describeError, type Logger, Timers } from '@kith/base';
 import { type Candidate, formatCandidate, MAX_CANDIDATES } from '@kith/protocol';
-import { endpointText, type SelectedPair } from './channel/peer-session.ts';
+import type { SelectedPair } from './channel/peer-session.ts';
+import type { IceCredentials } from './channel/session-description.ts';
+import { endpointText } from './endpoint.ts';
+import type { LinkRelay } from './relay/link-relay.ts';
 
 /** Host candidates come within a millisecond of each other; this is how long the first waits for company before it is reported. */
 const CANDIDATE_BATCH_MS = 5;
@@ -27,26 +30,65 @@ export interface CandidateActions {
   check(candidate: Candidate): void;
   /** Addresses that no link may use: the overlay's own, and those of interfaces that the controller excluded. */
   isExcluded(ip: string): boolean;
+  /** The address that a TURN server gave us is gone. */
+  relayLost(reason: string): void;
 }
 
-/** The ICE candidates of one attempt: ours on their way to the controller, the peer's on their way to ICE. */
+/** The ICE candidates of one attempt, those by way of a TURN server too: ours on their way to the controller, the peer's on their way to ICE. */
 export class CandidateExchange {
   readonly #actions: CandidateActions;
   readonly #log: Logger;
+  #relay: LinkRelay | undefined;
   readonly #timers = new Timers();
   readonly #local: Candidate[] = [];
   readonly #remote = new Map<string, Candidate>();
   /** The peer's candidates that ICE has not been given yet. */
   #unchecked: Candidate[] = [];
-  #gathered = false;
+  #isIceDone = false;
+  #isRelaySettled = false;
+  #relayFailures: readonly string[] = [];
 
-  constructor(actions: CandidateActions, log: Logger) {
+  /** @param relay is closed by `stop`; undefined: there is none */
+  constructor(actions: CandidateActions, relay: LinkRelay | undefined, log: Logger) {
     this.#actions = actions;
+    this.#relay = relay;
     this.#log = log;
+    this.#isRelaySettled = relay === undefined;
+  }
+
+  /** Asks the TURN servers for an address; it is told to the peer with the credentials of ICE. */
+  start(ice: IceCredentials): void {
+    this.#relay?.start({
+      allocated: (candidate) => this.addLocal({ component: 1, protocol: 'udp', ...ice, ...candidate }),
+      settled: (failures) => {
+        this.#relayFailures = failures;
+        this.#isRelaySettled = true;
+        this.#tellGathered();
+      },
+      detour: (candidate) => this.#check(candidate),
+      lost: (reason) => this.#actions.relayLost(reason),
+    });
   }
 
   get isGathered(): boolean {
-    return this.#gathered;
+    return this.#isIceDone && this.#isRelaySettled;
+  }
+
+  /** Why no TURN server gives an address, once that is certain. */
+  get relayFailures(): readonly string[] {
+    return this.#relayFailures;
+  }
+
+  /** The server that relays by TCP or TLS, for people; undefined where none does. */
+  get relayStream(): string | undefined {
+    return this.#relay?.stream;
+  }
+
+  /** Gives the address at a TURN server back, unless the pair that ICE selected goes by it. */
+  spareRelay(pair: SelectedPair | null): void {
+    if (pair === null || this.#relay === undefined || this.#relay.named(pair) !== pair) return;
+    this.#relay.close();
+    this.#relay = undefined;
   }
 
   /** How many candidates of which kind there are, for people: `2 host, 1 mapped`. */
@@ -65,17 +107,18 @@ export class CandidateExchange {
   }
 
   addLocal(candidate: Candidate): void {
+    if (candidate.type === 'local') this.#relay?.setIcePort(candidate.port);
     if (this.#local.length >= MAX_CANDIDATES || this.#actions.isExcluded(candidate.ip)) return;
     this.#local.push(candidate);
     if (!this.#timers.has('batch')) {
-      this.#timers.after('batch', CANDIDATE_BATCH_MS, () => this.#actions.known(this.#gathered));
+      this.#timers.after('batch', CANDIDATE_BATCH_MS, () => this.#actions.known(this.isGathered));
     }
   }
 
+  /** ICE has found all that it finds by itself. */
   gathered(): void {
-    this.#gathered = true;
-    this.#timers.clear('batch');
-    this.#actions.known(true);
+    this.#isIceDone = true;
+    this.#tellGathered();
   }
 
   /** This end is DTLS client: the peer's checks go first. */
@@ -91,9 +134,10 @@ export class CandidateExchange {
       const key = formatCandidate(candidate);
       if (this.#remote.has(key) || this.#remote.size >= MAX_CANDIDATES) continue;
       this.#remote.set(key, candidate);
-      this.#unchecked.push(candidate);
+      // Before ICE has it: the server needs a round trip to let it pass.
+      this.#relay?.reach(candidate);
+      this.#check(candidate);
     }
-    if (!this.#timers.has('head start')) this.#checkAll();
   }
 
   /**
@@ -101,15 +145,28 @@ export class CandidateExchange {
    * what it is, which the signalled candidate tells.
    */
   named(pair: SelectedPair | null): SelectedPair | null {
-    if (pair === null) return null;
+    const known = this.#relay === undefined ? pair : this.#relay.named(pair);
+    if (known === null) return null;
     const signalled = [...this.#remote.values()].find(
-      ({ ip, port }) => endpointText(ip, port) === pair.remote,
+      (candidate) => endpointText(candidate) === known.remote,
     );
-    return signalled === undefined ? pair : { ...pair, remoteType: signalled.type };
+    return signalled === undefined ? known : { ...known, remoteType: signalled.type };
   }
 
   stop(): void {
     this.#timers.clearAll();
+    this.#relay?.close();
+  }
+
+  #tellGathered(): void {
+    if (!this.isGathered) return;
+    this.#timers.clear('batch');
+    this.#actions.known(true);
+  }
+
+  #check(candidate: Candidate): void {
+    this.#unchecked.push(candidate);
+    if (!this.#timers.has('head start')) this.#checkAll();
   }
 
   #checkAll(): void {

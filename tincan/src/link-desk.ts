@@ -14,6 +14,7 @@ import type { PeerAddresses } from './peer-addresses.ts';
 import { LinkRelay } from './relay/link-relay.ts';
 import type { StreamRelays } from './relay/stream-relays.ts';
 import type { Relay } from './relay.ts';
+import { resolveHost } from './resolve-host.ts';
 import type { Uplink } from './uplink.ts';
 
 /** How often links look at the clock; pings are due each second and death is noticed within this much. Calm ones are looked at by calmMoment. */
@@ -62,7 +63,11 @@ export class LinkDesk {
     if (link === undefined) {
       const iceServers = iceServersOf(parameters);
       node().direct?.setServers(iceServers);
-      const relay = await LinkRelay.open(streamRelays, iceServersFor(iceServers, node().direct?.network()));
+      const relay = await LinkRelay.open(iceServersFor(iceServers, node().direct?.network()), {
+        relays: streamRelays,
+        resolve: resolveHost,
+        isExcluded: (ip) => node().isExcluded(ip),
+      });
       try {
         const rest = { iceServers, relay, accounts, translation, history: histories.of(uid) };
         link = this.#openLink({ uid, attempt, encrypted: sec, security, ...rest });

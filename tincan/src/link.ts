@@ -18,7 +18,7 @@ import {
 } from '@kith/protocol';
 import { CandidateExchange } from './candidate-exchange.ts';
 import { ChannelCarrier } from './channel/channel-carrier.ts';
-import { isRelayedPair, PeerSession } from './channel/peer-session.ts';
+import { isRelayedPair, PeerSession, type SelectedPair } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
 import { ControlRate } from './control-rate.ts';
 import type { DirectCarrier } from './direct/direct-carrier.ts';
@@ -29,13 +29,18 @@ import { LinkLiveness } from './link-liveness.ts';
 import type { LinkEvents, LinkParameters, LinkTerms, LocalNode } from './link-types.ts';
 import { NetworkExchange } from './network-exchange.ts';
 import { hereText, type LinkReport, peerStateOf } from './peer-state.ts';
-import type { LinkRelay } from './relay/link-relay.ts';
 
 /** A link that is not online by then has failed: ICE checks end after 39.5 s (libjuice), DTLS needs seconds more. */
 export const SETUP_TIMEOUT_MS = 60_000;
 
 /** Bytes that may wait in the control channel before controllers' messages are refused; pings must not wait behind more than this. */
 const MAX_RELAY_BACKLOG = 65_536;
+
+/**
+ * When ICE has made up its mind for certain, an address at a TURN server that it does not use is given back: ejabberd has ten for
+ * each address of a client (turn_max_allocations). libjuice goes on to better pairs within the checks it has begun, which take 39.5 s at most where nobody answers.
+ */
+const SPARE_RELAY_MS = 40_000;
 
 /** How long a refused peer has to hear why: a hello that was lost comes again within a second (RFC 9260 §16, RTO.Min), twice with this. */
 const LAST_WORDS_MS = 2_500;
@@ -59,11 +64,11 @@ export class Link {
   readonly #candidates: CandidateExchange;
   #attempt: number;
   #state: 'connecting' | 'online' | 'closed' = 'connecting';
+  #spareRelayAt = Number.POSITIVE_INFINITY;
   /** The peer's certificate, known once the link is bound. */
   #fingerprint: string | undefined;
   #direct: DirectCarrier | undefined;
   readonly #iceServers: readonly IceServer[];
-  readonly #relay: LinkRelay | undefined;
   readonly #history: EventLog;
   readonly #network = new NetworkExchange();
   readonly #controlRate = new ControlRate();
@@ -88,11 +93,9 @@ export class Link {
     this.#attempt = parameters.attempt;
     this.#agreement = new LinkAgreement(parameters);
     this.#iceServers = parameters.iceServers;
-    this.#relay = parameters.relay;
     this.#history = parameters.history ?? new EventLog();
     this.#history.add(`attempt ${parameters.attempt} begins`, now);
-    this.#relay?.onLost((reason) => this.#relayLost(reason));
-    const iceServers = this.#relay?.servers ?? parameters.iceServers;
+    const iceServers = parameters.relay?.stunServers ?? parameters.iceServers;
     this.#log = log;
     this.#events = events;
     this.#createdAt = now;
@@ -100,13 +103,8 @@ export class Link {
     this.#session = new PeerSession(
       { identity: node.identity, peerUid: parameters.uid, iceServers, portRange, log },
       {
-        candidate: (candidate) => {
-          if (this.#relay?.admits(candidate) !== false) this.#candidates.addLocal(candidate);
-        },
-        gathered: () => {
-          this.#candidates.gathered();
-          this.#history.add(`our addresses: ${this.#candidates.kinds('local')}`, performance.now());
-        },
+        candidate: (candidate) => this.#candidates.addLocal(candidate),
+        gathered: () => this.#candidates.gathered(),
         open: () => void this.#send(this.#agreement.ownHello(node, this.#attempt)),
         control: (text) => this.#receiveControl(text, performance.now()),
         frames: (message) => this.#receiveFrames(message, performance.now()),
@@ -116,12 +114,15 @@ export class Link {
     );
     this.#candidates = new CandidateExchange(
       {
-        known: (complete) => this.#events.candidates(this, complete),
+        known: (complete) => this.#candidatesKnown(complete),
         check: (candidate) => this.#session.addCandidate(candidate),
         isExcluded: (ip) => node.isExcluded(ip),
+        relayLost: (reason) => this.#relayLost(reason),
       },
+      parameters.relay,
       log,
     );
+    this.#candidates.start(this.#session.local);
     this.#carrier = new ChannelCarrier(this.#session, {
       chunk: (data, offset, length) => this.#events.chunk(this, data, offset, length),
       sendCredit: (report) => void this.#send({ t: 'credit', ...report }),
@@ -228,6 +229,10 @@ export class Link {
       return;
     }
     if (this.#state !== 'online') return;
+    if (now > this.#spareRelayAt) {
+      this.#spareRelayAt = Number.POSITIVE_INFINITY;
+      this.#candidates.spareRelay(this.#session.selectedPair());
+    }
     this.#direct?.poll();
     this.#tellNetwork();
     this.#noteTraffic(now);
@@ -250,7 +255,7 @@ export class Link {
 
   report(now: number): LinkReport {
     const direct = this.#direct?.report();
-    const pair = this.#state === 'online' ? this.#candidates.named(this.#session.selectedPair()) : null;
+    const pair = this.#state === 'online' ? this.#pair : null;
     this.#noteTraffic(now);
     return {
       uid: this.uid,
@@ -264,7 +269,7 @@ export class Link {
       ip6: this.hello?.ip6 ?? null,
       agreed: this.#agreement.isEncrypted ? 'encrypted' : 'plain',
       pair,
-      via: pair === null ? undefined : this.#relay?.serverOf(pair.local),
+      via: pair?.localType === 'relay' ? this.#candidates.relayStream : undefined,
       network: this.#network.theirs,
       layer: this.hello?.layer,
       direct: direct?.path == null ? null : { ...direct.path, plain: direct.plain },
@@ -306,16 +311,15 @@ export class Link {
     } catch (error) {
       this.#log.warn({ err: error, peer: this.uid }, `closing a link: ${describeError(error)}`);
     }
-    this.#relay?.close();
     this.#events.closed(this, reason);
   }
 
   /** ICE finds out in half a minute that its relay is gone, and makes no new one; a new attempt does at once. */
   #relayLost(reason: string): void {
-    const pair = this.#session.selectedPair();
-    if (pair !== null && this.#relay?.gave(pair.local) !== true) return;
+    const pair = this.#pair;
+    if (pair !== null && pair.localType !== 'relay') return;
     if (this.#isCarriedDirectly(performance.now())) return;
-    this.close(`the connection to the relay broke: ${reason}`);
+    this.close(`the relay is gone: ${reason}`);
   }
 
   /** The library gave up the channel. Its keys allow the direct carrier two minutes without it, in which a new attempt makes a new one. */
@@ -328,6 +332,21 @@ export class Link {
     this.#history.add(`the control channel ended (${reason}); the direct path is asked`, now);
     this.#direct?.networkChanged();
     this.tick(now);
+  }
+
+  /** The addresses that carry the channel, for people. */
+  get #pair(): SelectedPair | null {
+    return this.#candidates.named(this.#session.selectedPair());
+  }
+
+  #candidatesKnown(complete: boolean): void {
+    if (complete) {
+      this.#history.add(`our addresses: ${this.#candidates.kinds('local')}`, performance.now());
+      for (const failure of this.#candidates.relayFailures) {
+        this.#history.add(`no address at the TURN server ${failure}`, performance.now());
+      }
+    }
+    this.#events.candidates(this, complete);
   }
 
   get #heardDirectlyAt(): number {
@@ -437,10 +456,8 @@ export class Link {
     const { mismatch } = this.#agreement;
     if (mismatch !== null) this.#log.warn({ peer: this.uid }, mismatch);
     this.#state = 'online';
-    this.#history.add(
-      `online, ${hereText(this.#candidates.named(this.#session.selectedPair()))}${layerText(this.#node, hello)}`,
-      performance.now(),
-    );
+    this.#spareRelayAt = performance.now() + SPARE_RELAY_MS;
+    this.#history.add(`online, ${hereText(this.#pair)}${layerText(this.#node, hello)}`, performance.now());
     this.#events.online(this, hello);
     // The listener may have closed the link.
     if (this.state === 'online') this.#openDirect(hello, this.#agreement.isPlain);
@@ -457,7 +474,7 @@ export class Link {
       plain,
       iceServers: this.#iceServers,
       peerKnowsRelays: hello.features.includes(DIRECT_RELAY_FEATURE),
-      channelRtt: () => (isRelayedPair(this.#session.selectedPair()) ? null : this.#liveness.rtt),
+      channelRtt: () => (isRelayedPair(this.#pair) ? null : this.#liveness.rtt),
       send: (message) => void this.#send(message),
       events: this.#history,
     });

@@ -1,6 +1,7 @@
 import { BugError, describeError, type Logger, Timers } from '@kith/base';
 import { type Candidate, fromSdpCandidate, type IceServer, toSdpCandidate, type Uid } from '@kith/protocol';
 import { type DataChannel, PeerConnection, setSctpSettings } from 'node-datachannel';
+import { endpointText } from '../endpoint.ts';
 import type { Identity } from '../identity.ts';
 import { type IceCredentials, iceCredentialsOf, remoteAnswer } from './session-description.ts';
 
@@ -16,9 +17,6 @@ export const MAX_MESSAGE_BYTES = 65_536;
  * 99th percentile from 250 to 12 ms at no loss of throughput.
  */
 const SCTP_BUFFER_BYTES = 262_144;
-
-/** node-datachannel picks one STUN server at random and takes at most two TURN servers; more only confuse its log. */
-const MAX_TURN_SERVERS = 2;
 
 let sctpConfigured = false;
 
@@ -69,7 +67,7 @@ export class PeerSession {
       sctpConfigured = true;
     }
     const connection = new PeerConnection(options.peerUid.slice(0, 8), {
-      iceServers: libraryIceServers(options.iceServers),
+      iceServers: stunServer(options.iceServers),
       // Both ends make a local offer by hand; see DESIGN §4, "there is no offerer".
       disableAutoNegotiation: true,
       certificatePemFile: options.identity.certificatePem,
@@ -187,8 +185,8 @@ export class PeerSession {
     const pair = this.#connection.getSelectedCandidatePair();
     if (pair === null) return null;
     return {
-      local: endpointText(pair.local.address, pair.local.port),
-      remote: endpointText(pair.remote.address, pair.remote.port),
+      local: endpointText({ ip: pair.local.address, port: pair.local.port }),
+      remote: endpointText({ ip: pair.remote.address, port: pair.remote.port }),
       localType: candidateType(pair.local.type),
       remoteType: candidateType(pair.remote.type),
     };
@@ -255,32 +253,11 @@ function candidateType(type: string): CandidateType {
   return type === 'relay' || type === 'relayed' ? 'relay' : 'stun';
 }
 
-/** `address:port`, an IPv6 address in brackets. */
-export function endpointText(address: string, port: number): string {
-  return `${bracketed(address)}:${port}`;
-}
-
-function bracketed(address: string): string {
-  return address.includes(':') ? `[${address}]` : address;
-}
-
-function libraryIceServers(servers: readonly IceServer[]) {
-  const stun = servers.filter((server) => server.type === 'stun').slice(0, 1);
-  // A server by TCP or TLS is reached by the relay on loopback that stands for it in the list.
-  const turn = servers
-    .filter(({ type, transport }) => type === 'turn' && (transport === undefined || transport === 'udp'))
-    .slice(0, MAX_TURN_SERVERS);
-  return [
-    // As objects: of a URL the library parses no IPv6 address.
-    ...stun.map((server) => ({ hostname: server.host, port: server.port })),
-    ...turn.map((server) => ({
-      hostname: server.host,
-      port: server.port,
-      username: server.username ?? '',
-      password: server.password ?? '',
-      relayType: 'TurnUdp' as const,
-    })),
-  ];
+/** TURN is not the library's: it locks itself up with it (`relay/detours.ts`). */
+function stunServer(servers: readonly IceServer[]): { hostname: string; port: number }[] {
+  const stun = servers.filter(({ type }) => type === 'stun').slice(0, 1);
+  // As objects: of a URL the library parses no IPv6 address.
+  return stun.map((server) => ({ hostname: server.host, port: server.port }));
 }
 
 function bytesOf(message: string | Buffer | ArrayBuffer): Uint8Array {

@@ -9,8 +9,8 @@ import {
   MIN_PROBE_BYTES,
   type Uid,
 } from '@kith/protocol';
-import type { Address, Endpoint, RelayServer } from './direct-port.ts';
-import { endpointText, relayServerText } from './endpoint.ts';
+import { type Endpoint, endpointText } from '../endpoint.ts';
+import type { Address, RelayServer } from './direct-port.ts';
 import { EventLog, type PathEvent } from './event-log.ts';
 import { KeyAgreement, type KeyEpoch } from './key-agreement.ts';
 import { wipeData } from './key-schedule.ts';
@@ -19,6 +19,7 @@ import { addressText, type PathSetOptions } from './path-set.ts';
 import { pathText } from './path-text.ts';
 import { ProbeOpener, ProbeSealer } from './probe-box.ts';
 import { RelayNeed } from './relay-need.ts';
+import { relayServerText } from './relay-server-text.ts';
 import type { RelayedPort } from './relayed-port.ts';
 import type { Relay } from './relays.ts';
 

@@ -12,9 +12,10 @@ import {
   readDatagramHeader,
   type Uid,
 } from '@kith/protocol';
+import type { Endpoint } from '../endpoint.ts';
 import type { StreamRelays } from '../relay/stream-relays.ts';
 import { DirectCarrier } from './direct-carrier.ts';
-import type { Address, DirectPort, Endpoint } from './direct-port.ts';
+import type { Address, DirectPort } from './direct-port.ts';
 import type { EventLog } from './event-log.ts';
 import {
   type CandidateRules,

@@ -1,3 +1,5 @@
+import type { Endpoint } from '../endpoint.ts';
+
 /** Key material of one direction of a link for the data plane. The callee copies it before it returns; the caller wipes its own. */
 export type DirectKeys =
   | {
@@ -13,12 +15,6 @@ export type DirectKeys =
       /** 16 bytes that end every datagram */
       tag: Uint8Array;
     };
-
-/** A UDP endpoint; `ip` in canonical text form. */
-export interface Endpoint {
-  ip: string;
-  port: number;
-}
 
 /** A TURN server of ours. */
 export interface RelayServer extends Endpoint {

@@ -1,11 +1,11 @@
 import { createLogger } from '@kith/base';
 import { type DirectControl, type IceServer, isChannelData } from '@kith/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type Endpoint, endpointText } from '../endpoint.ts';
+import { FakeTurn } from '../turn/fake-turn.test.helper.ts';
 import type { DirectCarrier } from './direct-carrier.ts';
 import { DirectNode } from './direct-node.ts';
-import type { DirectLinkStats, DirectPort, Endpoint } from './direct-port.ts';
-import { endpointText } from './endpoint.ts';
-import { FakeTurn } from './fake-turn.test.helper.ts';
+import type { DirectLinkStats, DirectPort } from './direct-port.ts';
 
 const LINK = 3;
 const UIDS = ['a'.repeat(40), 'b'.repeat(40)] as const;

@@ -1,4 +1,5 @@
-import type { Endpoint as Address, DirectKeys, DirectLinkStats, DirectPort } from './direct-port.ts';
+import type { Endpoint as Address } from '../endpoint.ts';
+import type { DirectKeys, DirectLinkStats, DirectPort } from './direct-port.ts';
 
 /** A wire between fake ports: which datagrams pass, and how long they take. */
 export interface FakeWire {

@@ -1,8 +1,8 @@
-import { lookup } from 'node:dns/promises';
 import { type Logger, monotonicMs } from '@kith/base';
 import { Aead } from '@kith/posix';
 import type { Uid } from '@kith/protocol';
 import type { StreamRelays } from '../relay/stream-relays.ts';
+import { resolveHost } from '../resolve-host.ts';
 import { isForeignTunnel } from '../tunnel-interfaces.ts';
 import { DirectNode } from './direct-node.ts';
 import type { DirectPort } from './direct-port.ts';
@@ -42,7 +42,7 @@ export function openDirectNode(options: OpenDirectNode): DirectNode | undefined 
     clock: monotonicMs,
     readAddresses: () =>
       readLocalAddresses().filter(({ interface: name }) => !isIgnored(name) && !isForeignTunnel(name)),
-    resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+    resolve: resolveHost,
     // They stand on loopback by IPv4, which a socket for IPv6 alone does not reach.
     streams: port.family === 6 ? undefined : streams,
   });

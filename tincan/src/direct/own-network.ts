@@ -1,5 +1,5 @@
 import { classifyUdp, type NetworkView, type UdpClass } from '@kith/protocol';
-import type { Endpoint } from './direct-port.ts';
+import type { Endpoint } from '../endpoint.ts';
 import type { ServerView } from './stun-client.ts';
 
 export interface NetworkEvidence {

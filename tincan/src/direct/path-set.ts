@@ -1,6 +1,6 @@
 import type { DirectCandidate } from '@kith/protocol';
+import { endpointText } from '../endpoint.ts';
 import type { Address, RelayServer } from './direct-port.ts';
-import { endpointText } from './endpoint.ts';
 import { Path, type PathKind } from './path.ts';
 import { type SizeLadder, SizeSearch } from './size-search.ts';
 

@@ -1,5 +1,5 @@
+import { endpointText } from '../endpoint.ts';
 import type { Address } from './direct-port.ts';
-import { endpointText } from './endpoint.ts';
 
 /**
  * A path for people, e.g. `direct 192.0.2.1:5801` or `relay 203.0.113.1:61005`; with a TURN server of our own

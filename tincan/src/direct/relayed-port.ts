@@ -1,5 +1,6 @@
 import { CHANNEL_DATA_HEADER_BYTES } from '@kith/protocol';
-import type { Address, DirectKeys, DirectLinkStats, DirectPort, Endpoint } from './direct-port.ts';
+import type { Endpoint } from '../endpoint.ts';
+import type { Address, DirectKeys, DirectLinkStats, DirectPort } from './direct-port.ts';
 import type { Relays } from './relays.ts';
 
 /** The data plane as a link's carrier sees it: addresses by way of a TURN server are like any other. */

@@ -1,8 +1,8 @@
 import { createLogger } from '@kith/base';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Endpoint, RelayServer } from './direct-port.ts';
-import { endpointText } from './endpoint.ts';
-import { FakeTurn } from './fake-turn.test.helper.ts';
+import { type Endpoint, endpointText } from '../endpoint.ts';
+import { FakeTurn } from '../turn/fake-turn.test.helper.ts';
+import type { RelayServer } from './direct-port.ts';
 import { type Relay, Relays, type TurnServer } from './relays.ts';
 
 const SOCKET: Endpoint = { ip: '192.0.2.1', port: 5801 };

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { type Logger, Timers } from '@kith/base';
-import type { DirectPort, Endpoint, RelayServer } from './direct-port.ts';
-import { endpointText, relayServerText } from './endpoint.ts';
+import { type Endpoint, endpointText } from '../endpoint.ts';
+import { TurnClient, type TurnCredentials } from '../turn/turn-client.ts';
+import type { DirectPort, RelayServer } from './direct-port.ts';
+import { relayServerText } from './relay-server-text.ts';
 import type { StreamTurns } from './stream-turns.ts';
-import { TurnClient, type TurnCredentials } from './turn-client.ts';
 
 /** TURN servers of one node. Each link's hub names one or two by UDP, and all that it has by streams count as one. */
 const MAX_SERVERS = 4;

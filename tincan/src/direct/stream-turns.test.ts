@@ -4,9 +4,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createLogger } from '@kith/base';
 import type { IceServer } from '@kith/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { endpointText } from '../endpoint.ts';
 import { FakeTurnServer } from '../relay/fake-turn-server.test.helper.ts';
 import { StreamRelays } from '../relay/stream-relays.ts';
-import { endpointText } from './endpoint.ts';
 import type { TurnServer } from './relays.ts';
 import { StreamTurns } from './stream-turns.ts';
 

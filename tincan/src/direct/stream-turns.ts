@@ -1,9 +1,8 @@
 import type { IceServer } from '@kith/protocol';
+import { type Endpoint, endpointText } from '../endpoint.ts';
 import { serverText } from '../relay/stream-connection.ts';
 import type { StreamRelay } from '../relay/stream-relay.ts';
 import type { StreamRelays } from '../relay/stream-relays.ts';
-import type { Endpoint } from './direct-port.ts';
-import { endpointText } from './endpoint.ts';
 import type { TurnServer } from './relays.ts';
 
 /** Groups of servers at a time. One hub names one; another is there while links of two answers of the hub live. */
@@ -87,7 +86,7 @@ export class StreamTurns {
   /** What people call the server at an endpoint; undefined for one that is none of these. */
   nameOf(endpoint: Endpoint): string | undefined {
     const group = this.#at(endpoint);
-    const server = group?.opened?.inUse?.server;
+    const server = group?.opened?.inUse;
     return server === undefined ? group?.names : serverText(server);
   }
 

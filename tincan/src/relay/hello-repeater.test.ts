@@ -4,9 +4,9 @@ import { HelloRepeater } from './hello-repeater.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** ChannelData with the start of a DTLS 1.2 record (RFC 6347 §4.1) of the first epoch. */
+/** The start of a DTLS 1.2 record (RFC 6347 §4.1) of the first epoch. */
 function record(contentType: number, handshakeType: number): Uint8Array {
-  return Uint8Array.from([0x40, 0, 0, 14, contentType, 0xfe, 0xfd, ...new Array(10).fill(0), handshakeType]);
+  return Uint8Array.from([contentType, 0xfe, 0xfd, ...new Array(10).fill(0), handshakeType]);
 }
 const CLIENT_HELLO = record(22, 1);
 const SERVER_HELLO = record(22, 2);

@@ -6,11 +6,9 @@ import { Timers } from '@kith/base';
  */
 const REPEAT_AT_MS = [60, 150, 400];
 
-/** RFC 8656 §12.4: the data of a ChannelData message begins here. */
-const DATA = 4;
 /** RFC 6347 §4.1: a record's header has 13 bytes, the epoch at 3; §4.2.2: a handshake message begins with its type. */
-const EPOCH = DATA + 3;
-const HANDSHAKE_TYPE = DATA + 13;
+const EPOCH = 3;
+const HANDSHAKE_TYPE = 13;
 const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 /** RFC 7983 §7: first bytes of DTLS. */
@@ -50,19 +48,14 @@ export class HelloRepeater {
   }
 }
 
-function isChannelData(message: Uint8Array): boolean {
-  return ((message[0] ?? 0) & 0xf0) === 0x40;
-}
-
 function isDtls(message: Uint8Array): boolean {
-  const first = message[DATA] ?? 0;
-  return isChannelData(message) && first >= DTLS_FIRST && first <= DTLS_LAST;
+  const first = message[0] ?? 0;
+  return first >= DTLS_FIRST && first <= DTLS_LAST;
 }
 
 function isClientHello(message: Uint8Array): boolean {
   return (
-    isChannelData(message) &&
-    message[DATA] === HANDSHAKE &&
+    message[0] === HANDSHAKE &&
     message[EPOCH] === 0 &&
     message[EPOCH + 1] === 0 &&
     message[HANDSHAKE_TYPE] === CLIENT_HELLO

@@ -1,7 +1,7 @@
 import type { IceServer } from '@kith/protocol';
 import { type StreamServer, serverText } from './stream-connection.ts';
 
-/** libdatachannel takes two TURN servers of those that it is given, whichever. */
+/** TURN servers that one link asks by UDP: those that answered first, and one relayed address is enough. */
 const MAX_TURN_SERVERS = 2;
 
 /** Streams that one relay may try: a hub names two or three. */
@@ -15,13 +15,13 @@ export interface StreamGroup {
 }
 
 export interface IcePlan {
-  /** TURN servers that ICE asks by UDP itself. */
+  /** TURN servers that are asked by UDP. */
   udp: IceServer[];
   stream: StreamGroup | undefined;
 }
 
 /**
- * Which TURN servers one link uses: by UDP the first, and by TCP or TLS all that share credentials with the best of them.
+ * Which TURN servers one link uses: by UDP the first two, and by TCP or TLS all that share credentials with the best of them.
  * @param rank of a server by `serverText`, lower is better; servers of one rank stay in their order
  */
 export function planIce(servers: readonly IceServer[], rank: (server: string) => number): IcePlan {
@@ -39,7 +39,7 @@ export function planIce(servers: readonly IceServer[], rank: (server: string) =>
   const { username, password } = best;
   const group = ranked.filter((other) => other.username === username && other.password === password);
   return {
-    udp: udp.slice(0, MAX_TURN_SERVERS - 1),
+    udp: udp.slice(0, MAX_TURN_SERVERS),
     stream: {
       servers: group
         .slice(0, MAX_RACERS)

@@ -1,7 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { SecureContext } from 'node:tls';
 import { SystemError, Timers } from '@kith/base';
-import { HelloRepeater } from './hello-repeater.ts';
 import { Race } from './race.ts';
 import {
   StreamConnection as Stream,
@@ -10,18 +9,14 @@ import {
   serverText,
 } from './stream-connection.ts';
 import {
-  type Allocated,
   isAllocateRequest,
   isAllocateResponse,
-  readAllocated,
+  isAllocateSuccess,
   refuseAllocate,
   transactionOf,
 } from './turn-message.ts';
 
-/**
- * A stream that carried nothing for this long is of no use: a link that goes this way says something each five seconds, and one that
- * goes another way has left its allocation alone (libjuice refreshes the nominated pair's only).
- */
+/** A stream that carried nothing for this long is of no use: who goes this way says something each fifteen seconds. */
 const IDLE_MS = 60_000;
 
 /** Bytes that may wait for the local socket; loopback takes them at once unless the machine is out of memory. */
@@ -86,15 +81,12 @@ export class StreamRelay {
   readonly #reasons: string[] = [];
   #race: Race | undefined;
   #winner: Attempt | undefined;
-  #allocated: Allocated | undefined;
-  /** Transaction of the request that got it; the client may have sent it more than once. */
+  /** Transaction of the request that got the allocation; the client may have sent it more than once. */
   #allocation: string | undefined;
-  #hello: HelloRepeater | undefined;
   /** Port of the client on loopback. */
   #client: number | undefined;
   /** The Allocate request that the servers race to answer. */
   #request: Uint8Array | undefined;
-  #isDeclined = false;
   #lastUse = 0;
   #lookups = { second: 0, count: 0 };
 
@@ -128,18 +120,14 @@ export class StreamRelay {
     return { host: '127.0.0.1', port: this.#socket.address().port };
   }
 
-  /** The server that carries, and the addresses of the allocation there; undefined while there is none. */
-  get inUse(): (Allocated & { server: StreamServer }) | undefined {
-    if (this.#winner === undefined || this.#allocated === undefined) return undefined;
-    return { ...this.#allocated, server: this.#winner.server };
+  /** The server at which the client has its allocation; undefined while there is none. */
+  get inUse(): StreamServer | undefined {
+    return this.#allocation === undefined ? undefined : this.#winner?.server;
   }
 
-  /** The client has a relay that it reaches by UDP: unless it has an allocation here already, it gets none. */
-  decline(): void {
-    if (this.#allocated !== undefined) return;
-    this.#isDeclined = true;
-    this.#endRace();
-    this.#release();
+  /** The servers that are tried, for people. */
+  get names(): string {
+    return this.#options.servers.map(serverText).join(', ');
   }
 
   close(): void {
@@ -160,12 +148,9 @@ export class StreamRelay {
     // Who asks for another allocation has given up the one that it has, and with it the stream, which may be dead without a word.
     if (this.#allocation !== undefined && isAllocateRequest(data) && transactionOf(data) !== this.#allocation)
       this.#release();
-    if (this.#winner !== undefined) {
-      this.#send(this.#winner, data);
-      this.#hello?.sent(data);
-    } else if (!isAllocateRequest(data)) counters.dropped_turn_unconnected++;
-    else if (this.#isDeclined) this.#toClient(refuseAllocate(data));
-    else this.#begin(data);
+    if (this.#winner !== undefined) this.#send(this.#winner, data);
+    else if (isAllocateRequest(data)) this.#begin(data);
+    else counters.dropped_turn_unconnected++;
   }
 
   /** A client stays the client as long as there is a stream. */
@@ -223,17 +208,13 @@ export class StreamRelay {
       this.#attempts.delete(index);
       this.#endRace();
       this.#winner = from;
-      this.#hello = new HelloRepeater((hello) => this.#send(from, hello));
       this.#options.counters.turn_streams_opened++;
       this.#watchUse();
     }
     if (this.#winner.stream !== from.stream) return;
     this.#lastUse = this.#options.clock();
-    this.#hello?.received(message);
     this.#toClient(message);
-    const allocated = this.#allocated === undefined ? readAllocated(message) : undefined;
-    if (allocated === undefined) return;
-    this.#allocated = allocated;
+    if (this.#allocation !== undefined || !isAllocateSuccess(message)) return;
     this.#allocation = transactionOf(message);
     this.#events.allocated(from.server);
   }
@@ -277,10 +258,8 @@ export class StreamRelay {
   /** Ends the stream; the client's next Allocate request begins another. */
   #release(): void {
     this.#timers.clear('idle');
-    this.#hello?.stop();
     this.#winner?.stream.close();
     this.#winner = undefined;
-    this.#allocated = undefined;
     this.#allocation = undefined;
   }
 

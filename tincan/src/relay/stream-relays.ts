@@ -1,6 +1,7 @@
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { describeError, type Logger } from '@kith/base';
 import type { IceServer } from '@kith/protocol';
+import type { TurnCredentials } from '../turn/turn-client.ts';
 import { firstAnswers } from './first-answers.ts';
 import { planIce, type StreamGroup } from './ice-plan.ts';
 import { isOwnUdpPort } from './own-socket.ts';
@@ -14,10 +15,10 @@ const MAX_RELAYS = 1_024;
 /** RFC 8996: no TLS below 1.2. */
 const MIN_TLS = 'TLSv1.2';
 
-/** What a TURN client is to be given: servers that it asks by UDP, one of which may be a relay of ours on loopback. */
+/** What a link uses: servers that it asks by UDP, and the way to others by TCP or TLS. */
 export interface RelayChoice {
   servers: IceServer[];
-  relay: StreamRelay | undefined;
+  stream: (TurnCredentials & { relay: StreamRelay }) | undefined;
 }
 
 export interface StreamRelaysOptions {
@@ -59,23 +60,22 @@ export class StreamRelays {
   }
 
   /**
-   * The STUN servers of the list and the TURN servers of it that a client is to use. The relay is the client's to close, by
-   * `release`. Never rejects: without a relay the servers that are left may do.
+   * The STUN servers of the list and the TURN servers of it that a link is to use. The relay is the link's to close, by `release`.
+   * Never rejects: without a relay the servers that are left may do.
    */
   async choose(servers: readonly IceServer[], events: Partial<StreamRelayEvents> = {}): Promise<RelayChoice> {
     const byUdp = servers.filter(({ type, transport }) => type === 'stun' || isUdp(transport));
-    // Of several the library would take any, also one that is down. All of one kind at one address are one.
+    // Of several STUN servers the library would take any, also one that is down. All of one kind at one address are one.
     const ordered = hasChoice(byUdp) ? await firstAnswers(byUdp) : byUdp;
     const stun = ordered.filter(({ type }) => type === 'stun');
     const others = servers.filter((server) => !byUdp.includes(server));
     const { udp, stream } = planIce([...ordered, ...others], (server) => this.#memory.rank(server));
-    const without = { servers: [...stun, ...udp], relay: undefined };
+    const without = { servers: [...stun, ...udp], stream: undefined };
     if (stream === undefined) return without;
     const relay = await this.open(stream, udp.length > 0, events);
     if (relay === undefined) return without;
     const { username, password } = stream;
-    const local: IceServer = { type: 'turn', ...relay.endpoint, username, password };
-    return { servers: [...without.servers, local], relay };
+    return { servers: without.servers, stream: { relay, username, password } };
   }
 
   /** The servers of the list that are reached by streams and take the same credentials, the most promising first. */

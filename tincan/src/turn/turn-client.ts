@@ -7,7 +7,7 @@ import {
   type TurnResponse,
   turnKey,
 } from '@kith/protocol';
-import type { Endpoint } from './direct-port.ts';
+import type { Endpoint } from '../endpoint.ts';
 import { type Channel, TurnChannels } from './turn-channels.ts';
 import { type Asked, type Transaction, TurnTransactions } from './turn-transactions.ts';
 

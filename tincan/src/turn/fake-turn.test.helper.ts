@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { decodeChannelData, encodeChannelData, isChannelData, turnKey } from '@kith/protocol';
-import type { Endpoint } from './direct-port.ts';
-import { endpointText } from './endpoint.ts';
+import { type Endpoint, endpointText } from '../endpoint.ts';
 
 const REALM = 'vpn.test';
 const METHODS = { allocate: 3, refresh: 4, channelBind: 9 };

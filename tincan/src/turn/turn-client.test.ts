@@ -1,9 +1,9 @@
 import { decodeChannelData } from '@kith/protocol';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Endpoint } from './direct-port.ts';
+import { seeded } from '../direct/simulated-network.test.helper.ts';
+import type { Endpoint } from '../endpoint.ts';
 import { FakeTurn } from './fake-turn.test.helper.ts';
-import { seeded } from './simulated-network.test.helper.ts';
 import { TurnClient } from './turn-client.ts';
 
 const SERVER = { ip: '203.0.113.1', port: 3478 };

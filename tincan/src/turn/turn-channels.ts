@@ -1,6 +1,5 @@
 import { MAX_CHANNEL, MIN_CHANNEL } from '@kith/protocol';
-import type { Endpoint } from './direct-port.ts';
-import { endpointText } from './endpoint.ts';
+import { type Endpoint, endpointText } from '../endpoint.ts';
 
 /** RFC 8656 §12: a channel lives for 600 s, the permission that comes with it for 300 s (§9); both are renewed a minute before. */
 const RENEW_MS = 240_000;
