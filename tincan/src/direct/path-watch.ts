@@ -1,7 +1,10 @@
 import type { Path } from './path.ts';
 
-/** How often the active path is probed, with a small and with a full-size probe, ms. */
-const KEEPALIVE_MS = 1_000;
+/** How often the active path is probed while data flows, ms. */
+const KEEPALIVE_MS = 500;
+
+/** How often one of these is accompanied by a probe of full size. */
+const FULL_MS = 1_000;
 
 /** A link without data for this long is idle: nothing is lost on a path that dies, so it is watched less closely. */
 const IDLE_AFTER_MS = 5_000;
@@ -25,17 +28,17 @@ const RETRY_MS = 250;
 const LEAST_UNPROVED = 3;
 
 /**
- * A path is dead this long after its first unanswered probe, which is sent at most KEEPALIVE_MS after the path broke: 2.5 s in all.
+ * A path is dead this long after its first unanswered probe, which is sent at most KEEPALIVE_MS after the path broke: 2 s in all.
  * Round trips beyond it are not worth leaving the channel for.
  */
 const SILENT_DEAD_MS = 1_500;
 
 /**
  * The same while the peer's datagrams still come: either our way to the peer is broken, or its main thread is busy. The first costs
- * packets, so it is believed a little later: 2.9 s in all.
+ * packets, so it is believed a little later: 2.4 s in all.
  */
 const ONE_WAY_DEAD_MS = 1_900;
-const HEARD_RECENTLY_MS = 2_500;
+const HEARD_RECENTLY_MS = 1_500;
 
 /** An answer of the active path is overdue. */
 export interface Overdue {
@@ -52,6 +55,7 @@ export interface Overdue {
 export class PathWatch {
   readonly #random: () => number;
   #keepaliveAt = 0;
+  #fullAt = 0;
   #probedAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
   #flowedAt = Number.NEGATIVE_INFINITY;
@@ -74,6 +78,7 @@ export class PathWatch {
   /** Another path is the active one. */
   activated(now: number): void {
     this.#keepaliveAt = now;
+    this.#fullAt = now;
     this.#flowedAt = now;
   }
 
@@ -117,7 +122,9 @@ export class PathWatch {
     if (now < this.#keepaliveAt) return undefined;
     const isIdle = this.isIdle(now);
     this.#keepaliveAt = now + (isIdle ? IDLE_KEEPALIVE_MS : KEEPALIVE_MS);
-    return isIdle ? 'small' : 'full';
+    if (isIdle || now < this.#fullAt) return 'small';
+    this.#fullAt = now + FULL_MS;
+    return 'full';
   }
 
   /** Whether an answer is overdue. */
