@@ -56,9 +56,9 @@ export class CandidateExchange {
     this.#isRelaySettled = relay === undefined;
   }
 
-  /** Asks the TURN servers for an address; it is told to the peer with the credentials of ICE. */
+  /** An address at a TURN server is told to the peer with these credentials, those of ICE. */
   start(ice: IceCredentials): void {
-    this.#relay?.start({
+    this.#relay?.listen({
       allocated: (candidate) => this.addLocal({ component: 1, protocol: 'udp', ...ice, ...candidate }),
       settled: (failures) => {
         this.#relayFailures = failures;

@@ -4,6 +4,7 @@ import type { Callback } from './callback.ts';
 import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
 import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
 import { calmMoment } from './direct/calm-grid.ts';
+import { firstStunServer } from './first-stun-server.ts';
 import { iceServersFor, iceServersOf } from './ice-servers.ts';
 import { Link } from './link.ts';
 import type { LinkTable } from './link-table.ts';
@@ -63,13 +64,15 @@ export class LinkDesk {
     if (link === undefined) {
       const iceServers = iceServersOf(parameters);
       node().direct?.setServers(iceServers);
-      const relay = await LinkRelay.open(iceServersFor(iceServers, node().direct?.network()), {
+      const servers = iceServersFor(iceServers, node().direct?.network());
+      const relay = LinkRelay.open(servers, {
         relays: streamRelays,
         resolve: resolveHost,
         isExcluded: (ip) => node().isExcluded(ip),
       });
       try {
-        const rest = { iceServers, relay, accounts, translation, history: histories.of(uid) };
+        const stunServer = await firstStunServer(servers);
+        const rest = { iceServers, stunServer, relay, accounts, translation, history: histories.of(uid) };
         link = this.#openLink({ uid, attempt, encrypted: sec, security, ...rest });
       } catch (error) {
         relay.close();

@@ -39,8 +39,11 @@ export interface LinkTerms {
 export interface LinkParameters extends LinkTerms {
   uid: Uid;
   attempt: number;
+  /** What the direct carrier asks. */
   iceServers: readonly IceServer[];
-  /** The TURN servers of them that ICE is given; the link closes it. Left out: what the list says. */
+  /** The one that ICE asks. */
+  stunServer?: IceServer | undefined;
+  /** The way to the TURN servers for ICE; the link closes it. */
   relay?: LinkRelay;
   /** Where the story of the way to the node is told, which goes on with the next link. */
   history?: EventLog;

@@ -95,13 +95,12 @@ export class Link {
     this.#iceServers = parameters.iceServers;
     this.#history = parameters.history ?? new EventLog();
     this.#history.add(`attempt ${parameters.attempt} begins`, now);
-    const iceServers = parameters.relay?.stunServers ?? parameters.iceServers;
     this.#log = log;
     this.#events = events;
     this.#createdAt = now;
     this.#liveness = new LinkLiveness(now);
     this.#session = new PeerSession(
-      { identity: node.identity, peerUid: parameters.uid, iceServers, portRange, log },
+      { identity: node.identity, peerUid: parameters.uid, stunServer: parameters.stunServer, portRange, log },
       {
         candidate: (candidate) => this.#candidates.addLocal(candidate),
         gathered: () => this.#candidates.gathered(),

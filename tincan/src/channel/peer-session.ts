@@ -37,7 +37,8 @@ export interface PeerSessionEvents {
 export interface PeerSessionOptions {
   identity: Identity;
   peerUid: Uid;
-  iceServers: readonly IceServer[];
+  /** Who tells ICE how its socket is seen. TURN is not the library's: it locks itself up with it (`relay/detours.ts`). */
+  stunServer: IceServer | undefined;
   portRange: readonly [number, number] | undefined;
   log: Logger;
 }
@@ -66,8 +67,10 @@ export class PeerSession {
       setSctpSettings({ sendBufferSize: SCTP_BUFFER_BYTES, recvBufferSize: 4 * SCTP_BUFFER_BYTES });
       sctpConfigured = true;
     }
+    const { stunServer } = options;
     const connection = new PeerConnection(options.peerUid.slice(0, 8), {
-      iceServers: stunServer(options.iceServers),
+      // As an object: of a URL the library parses no IPv6 address.
+      iceServers: stunServer === undefined ? [] : [{ hostname: stunServer.host, port: stunServer.port }],
       // Both ends make a local offer by hand; see DESIGN §4, "there is no offerer".
       disableAutoNegotiation: true,
       certificatePemFile: options.identity.certificatePem,
@@ -251,13 +254,6 @@ export function isRelayedPair(pair: SelectedPair | null): boolean {
 function candidateType(type: string): CandidateType {
   if (type === 'host') return 'local';
   return type === 'relay' || type === 'relayed' ? 'relay' : 'stun';
-}
-
-/** TURN is not the library's: it locks itself up with it (`relay/detours.ts`). */
-function stunServer(servers: readonly IceServer[]): { hostname: string; port: number }[] {
-  const stun = servers.filter(({ type }) => type === 'stun').slice(0, 1);
-  // As objects: of a URL the library parses no IPv6 address.
-  return stun.map((server) => ({ hostname: server.host, port: server.port }));
 }
 
 function bytesOf(message: string | Buffer | ArrayBuffer): Uint8Array {

@@ -49,7 +49,7 @@ export class StreamTurns {
 
   /** Tells the server that stands for those of a link's list, if there are any, unless the link has left meanwhile. */
   use(link: number, servers: readonly IceServer[], found: (server: TurnServer) => void): void {
-    const plan = this.#relays.streamsOf(servers);
+    const plan = this.#relays.plan(servers).stream;
     if (plan === undefined) return;
     const names = plan.servers.map(serverText);
     const key = [...names].sort().join(' ');

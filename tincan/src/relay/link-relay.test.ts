@@ -44,8 +44,8 @@ interface Told {
   lost: string[];
 }
 
-async function start(servers: IceServer[], excluded?: string): Promise<{ relay: LinkRelay; told: Told }> {
-  const relay = await LinkRelay.open(servers, {
+function start(servers: IceServer[], excluded?: string): { relay: LinkRelay; told: Told } {
+  const relay = LinkRelay.open(servers, {
     relays,
     resolve: async (host) => {
       if (host === 'nowhere.test') throw new Error('ENOTFOUND');
@@ -55,7 +55,7 @@ async function start(servers: IceServer[], excluded?: string): Promise<{ relay: 
   });
   open.push(relay);
   const told: Told = { relayed: [], detours: [], settled: [], lost: [] };
-  relay.start({
+  relay.listen({
     allocated: ({ ip, port, type }) => told.relayed.push(`${type} ${ip}:${port}`),
     settled: (failures) => told.settled.push(failures),
     detour: (detour) => told.detours.push(detour),
@@ -68,7 +68,7 @@ async function start(servers: IceServer[], excluded?: string): Promise<{ relay: 
 const until = (condition: () => unknown) => vi.waitUntil(condition, { timeout: 5_000, interval: 1 });
 
 test('an address is told, and the peer is reached at a port on loopback, both ways', async () => {
-  const { relay, told } = await start([turnAt(server.port)]);
+  const { relay, told } = start([turnAt(server.port)]);
   relay.reach(candidate);
   await until(() => told.detours.length === 1);
   expect(told.relayed).toEqual(['relay 127.0.0.1:61000']);
@@ -85,7 +85,7 @@ test('an address is told, and the peer is reached at a port on loopback, both wa
 });
 
 test('a pair by such a port is a relayed one, and no other is', async () => {
-  const { relay, told } = await start([turnAt(server.port)]);
+  const { relay, told } = start([turnAt(server.port)]);
   relay.reach(candidate);
   await until(() => told.detours.length === 1);
   const pair = { local: '203.0.113.9:1', remote: '', localType: 'stun', remoteType: 'relay' } as const;
@@ -98,7 +98,7 @@ test('a pair by such a port is a relayed one, and no other is', async () => {
 });
 
 test('a peer that comes from an address it did not name is heard, and what is said to it waits for the server', async () => {
-  const { relay, told } = await start([turnAt(server.port)]);
+  const { relay, told } = start([turnAt(server.port)]);
   relay.reach(candidate);
   await until(() => told.detours.length === 1);
   const heard = once(ice, 'message');
@@ -111,7 +111,7 @@ test('a peer that comes from an address it did not name is heard, and what is sa
 });
 
 test('what another process of this machine sends to a port is dropped', async () => {
-  const { relay, told } = await start([turnAt(server.port)]);
+  const { relay, told } = start([turnAt(server.port)]);
   relay.reach(candidate);
   await until(() => told.detours.length === 1);
   const port = told.detours[0]?.port ?? 0;
@@ -124,7 +124,7 @@ test('what another process of this machine sends to a port is dropped', async ()
 });
 
 test('a ClientHello that is not answered is sent again', async () => {
-  const { relay, told } = await start([turnAt(server.port)]);
+  const { relay, told } = start([turnAt(server.port)]);
   relay.reach(candidate);
   await until(() => told.detours.length === 1);
   ice.send(Buffer.from([22, 0xfe, 0xfd, ...Buffer.alloc(10), 1]), told.detours[0]?.port ?? 0, '127.0.0.1');
@@ -132,7 +132,7 @@ test('a ClientHello that is not answered is sent again', async () => {
 });
 
 test('the address is given back at the end', async () => {
-  const { relay, told } = await start([turnAt(server.port)]);
+  const { relay, told } = start([turnAt(server.port)]);
   await until(() => told.relayed.length === 1);
   expect(server.turn.allocations.size).toBe(1);
   relay.close();
@@ -143,7 +143,7 @@ test('of several servers one gives the address; one that is silent or refuses ho
   const refusing = await FakeTurnSocket.listen();
   refusing.turn.refuses = 486;
   open.push(refusing);
-  const { told } = await start([turnAt(refusing.port), turnAt(server.port)]);
+  const { told } = start([turnAt(refusing.port), turnAt(server.port)]);
   await until(() => told.settled.length === 1);
   expect(told.relayed).toHaveLength(1);
   expect(server.turn.allocations.size).toBe(1);
@@ -151,7 +151,7 @@ test('of several servers one gives the address; one that is silent or refuses ho
 
 test('where no server gives an address, each says why', async () => {
   server.turn.refuses = 486;
-  const { told } = await start([turnAt(server.port), { ...turnAt(3478), host: 'nowhere.test' }]);
+  const { told } = start([turnAt(server.port), { ...turnAt(3478), host: 'nowhere.test' }]);
   await until(() => told.settled.length === 1);
   expect([...(told.settled[0] ?? [])].sort()).toEqual([
     `udp 127.0.0.1:${server.port}: the quota of allocations is used up`,
@@ -160,13 +160,13 @@ test('where no server gives an address, each says why', async () => {
 });
 
 test('a server at an address that no link may use is not asked', async () => {
-  const { told } = await start([turnAt(server.port)], '127.0.0.1');
+  const { told } = start([turnAt(server.port)], '127.0.0.1');
   await until(() => told.settled.length === 1);
   expect(server.turn.requests).toBe(0);
 });
 
 test('a server that has forgotten the address is told of as lost', async () => {
-  const { relay, told } = await start([turnAt(server.port)]);
+  const { relay, told } = start([turnAt(server.port)]);
   await until(() => told.relayed.length === 1);
   server.turn.allocations.clear();
   // A channel of an allocation that the server does not know: 437.

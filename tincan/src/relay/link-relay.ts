@@ -6,14 +6,15 @@ import { type Endpoint, endpointText } from '../endpoint.ts';
 import type { TurnCredentials } from '../turn/turn-client.ts';
 import { TurnSocket } from '../turn/turn-socket.ts';
 import { Detours } from './detours.ts';
+import type { StreamGroup } from './ice-plan.ts';
 import { serverText } from './stream-connection.ts';
 import type { StreamRelay } from './stream-relay.ts';
-import type { RelayChoice, StreamRelays } from './stream-relays.ts';
+import type { StreamRelays } from './stream-relays.ts';
 
 /** Addresses of servers that one link asks: two servers with an address of each family. */
 const MAX_SERVERS = 4;
 
-/** The next server is asked so much later, so that the first, which answered quickest before, is not asked for nothing (as RFC 8305 §5). */
+/** The next server is asked so much later, so that an address that the first gives in time costs the others nothing (as RFC 8305 §5). */
 const STAGGER_MS = 100;
 
 /** The peer's addresses that a server is asked to pass on to. */
@@ -67,15 +68,15 @@ export class LinkRelay {
   readonly #detours: Detours;
   readonly #wanted = new Map<string, Candidate>();
   readonly #failures = new Map<string, string>();
-  #servers: readonly IceServer[] = [];
-  #stream: RelayChoice['stream'];
+  #stream: StreamRelay | undefined;
   #asked: Asked[] = [];
   #winner: Asked | undefined;
   /** The address that the winner gave, also when it is over. */
   #relayed: Endpoint | undefined;
   #events: LinkRelayEvents | undefined;
-  /** Servers whose addresses are not known yet. */
-  #unresolved = 0;
+  /** Servers that have not been asked yet. */
+  #unknown = 0;
+  #lostBecause: string | undefined;
   #isSettled = false;
   #isClosed = false;
 
@@ -84,33 +85,23 @@ export class LinkRelay {
     this.#detours = new Detours((peer, datagram) => this.#winner?.socket.send(peer, datagram));
   }
 
-  /** Never rejects: without a server the link has what ICE reaches by itself. */
-  static async open(servers: readonly IceServer[], options: LinkRelayOptions): Promise<LinkRelay> {
+  /** Begins to ask the servers. Never fails: without a server the link has what ICE reaches by itself. */
+  static open(servers: readonly IceServer[], options: LinkRelayOptions): LinkRelay {
     const link = new LinkRelay(options);
-    const choice = await options.relays.choose(servers, { lost: (reason) => link.#streamLost(reason) });
-    link.#servers = choice.servers;
-    link.#stream = choice.stream;
+    const { udp, stream } = options.relays.plan(servers);
+    link.#unknown = udp.length + (stream === undefined ? 0 : 1);
+    for (const [index, server] of udp.entries()) {
+      link.#timers.after(`server ${index}`, index * STAGGER_MS, () => void link.#askByUdp(server));
+    }
+    if (stream !== undefined) void link.#askByStream(stream, udp.length > 0);
     return link;
   }
 
-  /** The STUN servers that ICE is to ask. */
-  get stunServers(): readonly IceServer[] {
-    return this.#servers.filter(({ type }) => type === 'stun');
-  }
-
-  /** Asks the servers for an address. */
-  start(events: LinkRelayEvents): void {
+  /** Tells what becomes of it, and what has become already. */
+  listen(events: LinkRelayEvents): void {
     this.#events = events;
-    const stream = this.#stream;
-    if (stream !== undefined) {
-      const { host, port } = stream.relay.endpoint;
-      this.#ask({ ip: host, port }, stream, stream.relay.names, stream.relay);
-    }
-    const byUdp = this.#servers.filter(({ type }) => type === 'turn');
-    this.#unresolved = byUdp.length;
-    for (const [index, server] of byUdp.entries()) {
-      this.#timers.after(`server ${index}`, index * STAGGER_MS, () => void this.#resolve(server));
-    }
+    if (this.#relayed !== undefined) this.#tellAllocated(this.#relayed);
+    if (this.#lostBecause !== undefined) events.lost(this.#lostBecause);
     this.#trySettle();
   }
 
@@ -152,23 +143,39 @@ export class LinkRelay {
     this.#detours.close();
   }
 
-  async #resolve({ host, port, username = '', password = '' }: IceServer): Promise<void> {
+  async #askByUdp({ host, port, username = '', password = '' }: IceServer): Promise<void> {
     const name = `udp ${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
     try {
       for (const text of await this.#options.resolve(host)) {
         const ip = canonicalIp(text);
-        if (ip === undefined || this.#isClosed || this.#winner !== undefined) continue;
-        if (!this.#options.isExcluded(ip)) this.#ask({ ip, port }, { username, password }, name, undefined);
+        if (ip !== undefined && !this.#options.isExcluded(ip)) {
+          this.#ask({ ip, port }, { username, password }, name, undefined);
+        }
       }
     } catch {
       this.#failures.set(name, 'its address cannot be found');
     }
-    this.#unresolved--;
+    this.#unknown--;
+    this.#trySettle();
+  }
+
+  /** @param waits for the time in which a server may answer by UDP */
+  async #askByStream(group: StreamGroup, waits: boolean): Promise<void> {
+    const { relays } = this.#options;
+    const stream = await relays.open(group, waits, { lost: (reason) => this.#streamLost(reason) });
+    this.#unknown--;
+    if (stream !== undefined && this.#isDecided) {
+      relays.release(stream);
+    } else if (stream !== undefined) {
+      this.#stream = stream;
+      const { host, port } = stream.endpoint;
+      this.#ask({ ip: host, port }, group, group.servers.map(serverText).join(', '), stream);
+    }
     this.#trySettle();
   }
 
   #ask(server: Endpoint, credentials: TurnCredentials, name: string, stream: StreamRelay | undefined): void {
-    if (this.#asked.length >= MAX_SERVERS) return;
+    if (this.#isDecided || this.#asked.length >= MAX_SERVERS) return;
     const socket = new TurnSocket(server, credentials, {
       changed: () => this.#changed(asked),
       bound: (peer) => this.#bound(peer),
@@ -200,8 +207,12 @@ export class LinkRelay {
       this.#options.relays.udpWorks();
       this.#releaseStream();
     }
-    this.#events?.allocated({ ...relayed, type: 'relay', priority: OWN_PRIORITY, foundation: FOUNDATION });
+    this.#tellAllocated(relayed);
     for (const candidate of this.#wanted.values()) this.#want(candidate);
+  }
+
+  #tellAllocated(relayed: Endpoint): void {
+    this.#events?.allocated({ ...relayed, type: 'relay', priority: OWN_PRIORITY, foundation: FOUNDATION });
   }
 
   /** A server passes on between addresses of one family (RFC 8656 §7.2, REQUESTED-ADDRESS-FAMILY). */
@@ -233,8 +244,13 @@ export class LinkRelay {
     this.#winner = undefined;
     this.#asked = [];
     this.#drop(winner);
-    this.#isClosed = true;
+    this.#lostBecause = reason;
     this.#events?.lost(reason);
+  }
+
+  /** Another server would be of no use. */
+  get #isDecided(): boolean {
+    return this.#isClosed || this.#winner !== undefined || this.#lostBecause !== undefined;
   }
 
   #drop({ socket }: Asked): void {
@@ -244,15 +260,15 @@ export class LinkRelay {
   #releaseStream(): void {
     const stream = this.#stream;
     this.#stream = undefined;
-    if (stream !== undefined) this.#options.relays.release(stream.relay);
+    if (stream !== undefined) this.#options.relays.release(stream);
   }
 
   #trySettle(): void {
-    if (this.#isSettled || this.#isClosed) return;
-    const isOver = this.#unresolved === 0 && this.#asked.every(({ socket }) => socket.why !== null);
-    if (this.#winner === undefined && !isOver) return;
+    if (this.#isSettled || this.#isClosed || this.#events === undefined) return;
+    const isOver = this.#unknown === 0 && this.#asked.every(({ socket }) => socket.why !== null);
+    if (this.#relayed === undefined && !isOver) return;
     this.#isSettled = true;
     const failures = [...this.#failures].map(([name, why]) => `${name}: ${why}`);
-    this.#events?.settled(this.#winner === undefined ? failures : []);
+    this.#events.settled(this.#relayed === undefined ? failures : []);
   }
 }

@@ -125,11 +125,6 @@ export class StreamRelay {
     return this.#allocation === undefined ? undefined : this.#winner?.server;
   }
 
-  /** The servers that are tried, for people. */
-  get names(): string {
-    return this.#options.servers.map(serverText).join(', ');
-  }
-
   close(): void {
     this.#timers.clearAll();
     this.#endRace();

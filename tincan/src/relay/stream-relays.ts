@@ -1,9 +1,7 @@
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { describeError, type Logger } from '@kith/base';
 import type { IceServer } from '@kith/protocol';
-import type { TurnCredentials } from '../turn/turn-client.ts';
-import { firstAnswers } from './first-answers.ts';
-import { planIce, type StreamGroup } from './ice-plan.ts';
+import { type IcePlan, planIce, type StreamGroup } from './ice-plan.ts';
 import { isOwnUdpPort } from './own-socket.ts';
 import { RelayMemory } from './relay-memory.ts';
 import { type StreamServer, serverText } from './stream-connection.ts';
@@ -15,27 +13,11 @@ const MAX_RELAYS = 1_024;
 /** RFC 8996: no TLS below 1.2. */
 const MIN_TLS = 'TLSv1.2';
 
-/** What a link uses: servers that it asks by UDP, and the way to others by TCP or TLS. */
-export interface RelayChoice {
-  servers: IceServer[];
-  stream: (TurnCredentials & { relay: StreamRelay }) | undefined;
-}
-
 export interface StreamRelaysOptions {
   /** PEM of an authority that may vouch for servers besides those that Node.js knows. */
   ca: string | undefined;
   log: Logger;
   clock(): number;
-}
-
-function isUdp(transport: IceServer['transport']): boolean {
-  return transport === undefined || transport === 'udp';
-}
-
-/** Whether there are several servers of one kind. */
-function hasChoice(servers: readonly IceServer[]): boolean {
-  const kinds = new Map(servers.map(({ type, host, port }) => [`${type} ${host}:${port}`, type]));
-  return new Set(kinds.values()).size < kinds.size;
 }
 
 /** The TURN servers of this process that are reached by TCP or TLS: what is known of them, and the relays that lead to them. */
@@ -59,28 +41,9 @@ export class StreamRelays {
     this.#options = options;
   }
 
-  /**
-   * The STUN servers of the list and the TURN servers of it that a link is to use. The relay is the link's to close, by `release`.
-   * Never rejects: without a relay the servers that are left may do.
-   */
-  async choose(servers: readonly IceServer[], events: Partial<StreamRelayEvents> = {}): Promise<RelayChoice> {
-    const byUdp = servers.filter(({ type, transport }) => type === 'stun' || isUdp(transport));
-    // Of several STUN servers the library would take any, also one that is down. All of one kind at one address are one.
-    const ordered = hasChoice(byUdp) ? await firstAnswers(byUdp) : byUdp;
-    const stun = ordered.filter(({ type }) => type === 'stun');
-    const others = servers.filter((server) => !byUdp.includes(server));
-    const { udp, stream } = planIce([...ordered, ...others], (server) => this.#memory.rank(server));
-    const without = { servers: [...stun, ...udp], stream: undefined };
-    if (stream === undefined) return without;
-    const relay = await this.open(stream, udp.length > 0, events);
-    if (relay === undefined) return without;
-    const { username, password } = stream;
-    return { servers: without.servers, stream: { relay, username, password } };
-  }
-
-  /** The servers of the list that are reached by streams and take the same credentials, the most promising first. */
-  streamsOf(servers: readonly IceServer[]): StreamGroup | undefined {
-    return planIce(servers, (server) => this.#memory.rank(server)).stream;
+  /** Which TURN servers of the list a link uses, the most promising first. */
+  plan(servers: readonly IceServer[]): IcePlan {
+    return planIce(servers, (server) => this.#memory.rank(server));
   }
 
   /**
@@ -106,7 +69,7 @@ export class StreamRelays {
     }
   }
 
-  /** Ends a relay that `choose` gave. */
+  /** Ends a relay that `open` gave. */
   release(relay: StreamRelay): void {
     this.#open--;
     relay.close();
