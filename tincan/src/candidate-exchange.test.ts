@@ -1,7 +1,9 @@
 import { createLogger } from '@kith/base';
 import { type Candidate, MAX_CANDIDATES, parseCandidate } from '@kith/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { CandidateExchange } from './candidate-exchange.ts';
+import { CandidateExchange, type IceRelay } from './candidate-exchange.ts';
+import type { SelectedPair } from './channel/peer-session.ts';
+import { EventLog } from './direct/event-log.ts';
 
 const candidate = (ip: string, port = 5000, type = 'local'): Candidate =>
   parseCandidate(`0:1:udp:${ip}:${port}:1:abcd:0123456789012345678901:${type}::0:1`);
@@ -9,12 +11,10 @@ const candidate = (ip: string, port = 5000, type = 'local'): Candidate =>
 let known: boolean[];
 let checked: Candidate[];
 let exchange: CandidateExchange;
+let history: EventLog;
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  known = [];
-  checked = [];
-  exchange = new CandidateExchange(
+function newExchange(relay?: IceRelay): CandidateExchange {
+  return new CandidateExchange(
     {
       known: (complete) => void known.push(complete),
       check: (one) => {
@@ -24,9 +24,16 @@ beforeEach(() => {
       isExcluded: (ip) => ip === '172.31.0.1',
       relayLost: () => undefined,
     },
-    undefined,
-    createLogger('exchange', 'silent'),
+    { relay, history, log: createLogger('exchange', 'silent') },
   );
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  known = [];
+  checked = [];
+  history = new EventLog();
+  exchange = newExchange();
 });
 
 afterEach(() => {
@@ -75,4 +82,92 @@ test('what ICE calls reflexive has the name under which it was signalled', () =>
   expect(exchange.named(pair)?.remoteType).toBe('relay');
   expect(exchange.named({ ...pair, remote: '10.0.0.1:5001' })?.remoteType).toBe('stun');
   expect(exchange.named(null)).toBeNull();
+});
+
+/** A TURN server that does what the test says. */
+class FakeRelay {
+  events: Parameters<IceRelay['listen']>[0] | undefined;
+  icePort: number | undefined;
+  readonly reached: string[] = [];
+  readonly stream = undefined;
+  dropped = 0;
+  isClosed = false;
+
+  listen(events: Parameters<IceRelay['listen']>[0]): void {
+    this.events = events;
+  }
+  setIcePort(port: number): void {
+    this.icePort = port;
+  }
+  reach({ ip }: Candidate): void {
+    this.reached.push(ip);
+  }
+  named(pair: SelectedPair | null): SelectedPair | null {
+    return pair?.remote === '127.0.0.1:9' ? { ...pair, localType: 'relay' } : pair;
+  }
+  close(): void {
+    this.isClosed = true;
+  }
+}
+
+const ICE = { ufrag: 'efgh', pwd: '9876543210987654321098' };
+const RELAYED = { ip: '198.51.100.1', port: 61_000, type: 'relay', priority: 1, foundation: 'R' } as const;
+const pairTo = (remote: string): SelectedPair => ({
+  ...{ local: '10.0.0.1:5000', remote, localType: 'local', remoteType: 'local' },
+});
+
+test('an address at a TURN server is a candidate of ours, and there are no more once ICE and the servers are done', () => {
+  const relay = new FakeRelay();
+  exchange = newExchange(relay);
+  exchange.start(ICE);
+  exchange.addLocal(candidate('10.0.0.1', 5_001));
+  expect(relay.icePort).toBe(5_001);
+  exchange.gathered();
+  vi.advanceTimersByTime(5);
+  expect(known).toEqual([false]);
+  relay.events?.allocated(RELAYED);
+  relay.events?.settled([]);
+  expect(known).toEqual([false, true]);
+  expect(exchange.local()).toContain(`:198.51.100.1:61000:1:${ICE.ufrag}:${ICE.pwd}:relay:`);
+  expect(history.all().map(({ what }) => what)).toEqual(['our addresses: 1 host, 1 relay']);
+});
+
+test('why no server gives an address is part of the story', () => {
+  const relay = new FakeRelay();
+  exchange = newExchange(relay);
+  exchange.start(ICE);
+  relay.events?.settled(['udp 198.51.100.1:3478: the credentials are refused']);
+  expect(history.all().map(({ what }) => what)).toEqual([
+    'no address at the TURN server udp 198.51.100.1:3478: the credentials are refused',
+  ]);
+});
+
+test('servers hear of the peer at once; what they reach waits for the head start as all else does', () => {
+  const relay = new FakeRelay();
+  exchange = newExchange(relay);
+  exchange.start(ICE);
+  exchange.giveHeadStart();
+  exchange.addRemote([candidate('10.0.0.2')]);
+  expect(relay.reached).toEqual(['10.0.0.2']);
+  relay.events?.detour(candidate('127.0.0.1', 9, 'relay'));
+  expect(checked).toEqual([]);
+  vi.advanceTimersByTime(100);
+  expect(checked.map(({ ip }) => ip)).toEqual(['10.0.0.2', '127.0.0.1']);
+});
+
+test('an address that ICE did not take is given back after 40 s, one that it took is kept', () => {
+  const [spare, used] = [new FakeRelay(), new FakeRelay()];
+  exchange = newExchange(spare);
+  exchange.online(1_000);
+  exchange.tick(40_999, () => pairTo('10.0.0.2:5000'));
+  expect(spare.isClosed).toBe(false);
+  spare.dropped = 3;
+  exchange.tick(41_000, () => pairTo('10.0.0.2:5000'));
+  expect(spare.isClosed).toBe(true);
+  expect(exchange.relayDropped).toBe(3);
+
+  exchange = newExchange(used);
+  exchange.online(1_000);
+  exchange.tick(50_000, () => pairTo('127.0.0.1:9'));
+  expect(used.isClosed).toBe(false);
 });

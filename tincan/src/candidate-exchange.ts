@@ -2,6 +2,7 @@ import { describeError, type Logger, Timers } from '@kith/base';
 import { type Candidate, formatCandidate, MAX_CANDIDATES } from '@kith/protocol';
 import type { SelectedPair } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
+import type { EventLog } from './direct/event-log.ts';
 import { endpointText } from './endpoint.ts';
 import type { LinkRelay } from './relay/link-relay.ts';
 
@@ -15,6 +16,12 @@ const CANDIDATE_BATCH_MS = 5;
  * with it (0.15 s in the others). Where the server's checks cannot get through until ours have opened a NAT, this is the price.
  */
 const SERVER_HEAD_START_MS = 100;
+
+/**
+ * When ICE has made up its mind for certain, an address at a TURN server that it does not use is given back: ejabberd has ten for
+ * each address of a client (turn_max_allocations). libjuice goes on to better pairs within the checks it has begun, which take 39.5 s at most where nobody answers.
+ */
+const SPARE_RELAY_MS = 40_000;
 
 /** Types of candidates with the words that `kith status` has for them. */
 const KINDS = [
@@ -34,11 +41,26 @@ export interface CandidateActions {
   relayLost(reason: string): void;
 }
 
+/** What is needed of a LinkRelay. */
+export type IceRelay = Pick<
+  LinkRelay,
+  'listen' | 'setIcePort' | 'reach' | 'named' | 'stream' | 'dropped' | 'close'
+>;
+
+export interface CandidateParts {
+  /** Closed by `stop`; undefined: there is none. */
+  relay: IceRelay | undefined;
+  /** Where the story of the link is told. */
+  history: EventLog;
+  log: Logger;
+}
+
 /** The ICE candidates of one attempt, those by way of a TURN server too: ours on their way to the controller, the peer's on their way to ICE. */
 export class CandidateExchange {
   readonly #actions: CandidateActions;
+  readonly #history: EventLog;
   readonly #log: Logger;
-  #relay: LinkRelay | undefined;
+  #relay: IceRelay | undefined;
   readonly #timers = new Timers();
   readonly #local: Candidate[] = [];
   readonly #remote = new Map<string, Candidate>();
@@ -46,12 +68,14 @@ export class CandidateExchange {
   #unchecked: Candidate[] = [];
   #isIceDone = false;
   #isRelaySettled = false;
-  #relayFailures: readonly string[] = [];
+  #spareRelayAt = Number.POSITIVE_INFINITY;
+  /** By a relay that is given back. */
+  #droppedBefore = 0;
 
-  /** @param relay is closed by `stop`; undefined: there is none */
-  constructor(actions: CandidateActions, relay: LinkRelay | undefined, log: Logger) {
+  constructor(actions: CandidateActions, { relay, history, log }: CandidateParts) {
     this.#actions = actions;
     this.#relay = relay;
+    this.#history = history;
     this.#log = log;
     this.#isRelaySettled = relay === undefined;
   }
@@ -61,7 +85,7 @@ export class CandidateExchange {
     this.#relay?.listen({
       allocated: (candidate) => this.addLocal({ component: 1, protocol: 'udp', ...ice, ...candidate }),
       settled: (failures) => {
-        this.#relayFailures = failures;
+        for (const failure of failures) this.#note(`no address at the TURN server ${failure}`);
         this.#isRelaySettled = true;
         this.#tellGathered();
       },
@@ -74,31 +98,30 @@ export class CandidateExchange {
     return this.#isIceDone && this.#isRelaySettled;
   }
 
-  /** Why no TURN server gives an address, once that is certain. */
-  get relayFailures(): readonly string[] {
-    return this.#relayFailures;
-  }
-
   /** The server that relays by TCP or TLS, for people; undefined where none does. */
   get relayStream(): string | undefined {
     return this.#relay?.stream;
   }
 
-  /** Gives the address at a TURN server back, unless the pair that ICE selected goes by it. */
-  spareRelay(pair: SelectedPair | null): void {
-    if (pair === null || this.#relay === undefined || this.#relay.named(pair) !== pair) return;
-    this.#relay.close();
-    this.#relay = undefined;
+  /** Datagrams by way of a TURN server that were dropped. */
+  get relayDropped(): number {
+    return this.#relay?.dropped ?? this.#droppedBefore;
   }
 
-  /** How many candidates of which kind there are, for people: `2 host, 1 mapped`. */
-  kinds(side: 'local' | 'remote'): string {
-    const all = side === 'local' ? this.#local : [...this.#remote.values()];
-    const counted = KINDS.flatMap(([kind, word]) => {
-      const count = all.filter(({ type }) => type === kind).length;
-      return count === 0 ? [] : [`${count} ${word}`];
-    });
-    return counted.join(', ') || 'none';
+  /** The link is online: from now on it counts which pair ICE has selected. */
+  online(now: number): void {
+    this.#spareRelayAt = now + SPARE_RELAY_MS;
+  }
+
+  /** Gives the address at a TURN server back when it is time, unless the pair that ICE selected goes by it. */
+  tick(now: number, selected: () => SelectedPair | null): void {
+    if (now < this.#spareRelayAt) return;
+    this.#spareRelayAt = Number.POSITIVE_INFINITY;
+    const pair = selected();
+    if (pair === null || this.#relay === undefined || this.#relay.named(pair) !== pair) return;
+    this.#droppedBefore = this.#relay.dropped;
+    this.#relay.close();
+    this.#relay = undefined;
   }
 
   /** Local candidates so far in IPOP's form, separated by spaces. */
@@ -138,6 +161,7 @@ export class CandidateExchange {
       this.#relay?.reach(candidate);
       this.#check(candidate);
     }
+    this.#note(`the peer's addresses: ${this.#kinds([...this.#remote.values()])}`);
   }
 
   /**
@@ -161,6 +185,7 @@ export class CandidateExchange {
   #tellGathered(): void {
     if (!this.isGathered) return;
     this.#timers.clear('batch');
+    this.#note(`our addresses: ${this.#kinds(this.#local)}`);
     this.#actions.known(true);
   }
 
@@ -177,5 +202,18 @@ export class CandidateExchange {
         this.#log.warn(`ICE refuses a candidate: ${describeError(error)}`);
       }
     }
+  }
+
+  /** How many there are of which kind, for people: `2 host, 1 mapped`. */
+  #kinds(all: readonly Candidate[]): string {
+    const counted = KINDS.flatMap(([kind, word]) => {
+      const count = all.filter(({ type }) => type === kind).length;
+      return count === 0 ? [] : [`${count} ${word}`];
+    });
+    return counted.join(', ') || 'none';
+  }
+
+  #note(text: string): void {
+    this.#history.add(text, performance.now());
   }
 }

@@ -1,11 +1,10 @@
-import { describeError, type Logger, PeerError } from '@kith/base';
+import { describeError, type Logger, type PeerError } from '@kith/base';
 import {
   type Candidate,
   type ControlMessage,
   DIRECT_FEATURE,
   DIRECT_RELAY_FEATURE,
   type DirectControl,
-  decodeControl,
   encodeControl,
   type Hello,
   type IceServer,
@@ -20,7 +19,7 @@ import { CandidateExchange } from './candidate-exchange.ts';
 import { ChannelCarrier } from './channel/channel-carrier.ts';
 import { isRelayedPair, PeerSession, type SelectedPair } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
-import { ControlRate } from './control-rate.ts';
+import { ControlInbox } from './control-inbox.ts';
 import type { DirectCarrier } from './direct/direct-carrier.ts';
 import { EventLog } from './direct/event-log.ts';
 import { layerText } from './hello.ts';
@@ -35,12 +34,6 @@ export const SETUP_TIMEOUT_MS = 60_000;
 
 /** Bytes that may wait in the control channel before controllers' messages are refused; pings must not wait behind more than this. */
 const MAX_RELAY_BACKLOG = 65_536;
-
-/**
- * When ICE has made up its mind for certain, an address at a TURN server that it does not use is given back: ejabberd has ten for
- * each address of a client (turn_max_allocations). libjuice goes on to better pairs within the checks it has begun, which take 39.5 s at most where nobody answers.
- */
-const SPARE_RELAY_MS = 40_000;
 
 /** How long a refused peer has to hear why: a hello that was lost comes again within a second (RFC 9260 §16, RTO.Min), twice with this. */
 const LAST_WORDS_MS = 2_500;
@@ -64,15 +57,13 @@ export class Link {
   readonly #candidates: CandidateExchange;
   #attempt: number;
   #state: 'connecting' | 'online' | 'closed' = 'connecting';
-  #spareRelayAt = Number.POSITIVE_INFINITY;
   /** The peer's certificate, known once the link is bound. */
   #fingerprint: string | undefined;
   #direct: DirectCarrier | undefined;
   readonly #iceServers: readonly IceServer[];
   readonly #history: EventLog;
   readonly #network = new NetworkExchange();
-  readonly #controlRate = new ControlRate();
-  #malformedControl = 0;
+  readonly #inbox: ControlInbox;
   /** Set by the owner: something a person should know about this link, e.g. an address conflict. */
   note: string | null = null;
   /** Set by the owner: the address at which this node sees the peer, where its own is translated. */
@@ -96,6 +87,7 @@ export class Link {
     this.#history = parameters.history ?? new EventLog();
     this.#history.add(`attempt ${parameters.attempt} begins`, now);
     this.#log = log;
+    this.#inbox = new ControlInbox(parameters.uid, log);
     this.#events = events;
     this.#createdAt = now;
     this.#liveness = new LinkLiveness(now);
@@ -113,13 +105,12 @@ export class Link {
     );
     this.#candidates = new CandidateExchange(
       {
-        known: (complete) => this.#candidatesKnown(complete),
+        known: (complete) => this.#events.candidates(this, complete),
         check: (candidate) => this.#session.addCandidate(candidate),
         isExcluded: (ip) => node.isExcluded(ip),
         relayLost: (reason) => this.#relayLost(reason),
       },
-      parameters.relay,
-      log,
+      { relay: parameters.relay, history: this.#history, log },
     );
     this.#candidates.start(this.#session.local);
     this.#carrier = new ChannelCarrier(this.#session, {
@@ -194,7 +185,6 @@ export class Link {
       if (this.uid > this.#node.identity.uid) this.#candidates.giveHeadStart();
     }
     this.#candidates.addRemote(candidates);
-    this.#history.add(`the peer's addresses: ${this.#candidates.kinds('remote')}`, performance.now());
   }
 
   /** Queues what one read of the TAP device gave; dropped while the link is not online. */
@@ -228,10 +218,7 @@ export class Link {
       return;
     }
     if (this.#state !== 'online') return;
-    if (now > this.#spareRelayAt) {
-      this.#spareRelayAt = Number.POSITIVE_INFINITY;
-      this.#candidates.spareRelay(this.#session.selectedPair());
-    }
+    this.#candidates.tick(now, () => this.#session.selectedPair());
     this.#direct?.poll();
     this.#tellNetwork();
     this.#noteTraffic(now);
@@ -280,7 +267,8 @@ export class Link {
         rx_chunks: this.#carrier.rxChunks,
         dropped_queue_full: this.#carrier.dropped,
         malformed_frames: this.#carrier.malformed,
-        malformed_control: this.#malformedControl,
+        malformed_control: this.#inbox.malformed,
+        dropped_relay: this.#candidates.relayDropped,
         other_layer: this.hello === undefined || layerText(this.#node, this.hello) === '' ? 0 : 1,
         loss_per_mille: Math.round(this.#carrier.lossPerMille),
         ...direct?.counters,
@@ -338,16 +326,6 @@ export class Link {
     return this.#candidates.named(this.#session.selectedPair());
   }
 
-  #candidatesKnown(complete: boolean): void {
-    if (complete) {
-      this.#history.add(`our addresses: ${this.#candidates.kinds('local')}`, performance.now());
-      for (const failure of this.#candidates.relayFailures) {
-        this.#history.add(`no address at the TURN server ${failure}`, performance.now());
-      }
-    }
-    this.#events.candidates(this, complete);
-  }
-
   get #heardDirectlyAt(): number {
     return this.#direct?.heardAt ?? Number.NEGATIVE_INFINITY;
   }
@@ -379,20 +357,13 @@ export class Link {
   }
 
   #receiveControl(text: string, now: number): void {
-    if (this.#controlRate.isFlood(now)) {
+    const message = this.#inbox.read(text, now);
+    if (message === 'flood') {
       this.close('the peer floods the control channel');
-      return;
+    } else if (message !== undefined) {
+      this.#liveness.heard(now);
+      this.#handleControl(message, now);
     }
-    let message: ControlMessage;
-    try {
-      message = decodeControl(text);
-    } catch (error) {
-      this.#malformedControl++;
-      this.#log.debug({ peer: this.uid }, describeError(error));
-      return;
-    }
-    this.#liveness.heard(now);
-    this.#handleControl(message, now);
   }
 
   #handleControl(message: ControlMessage, now: number): void {
@@ -425,21 +396,15 @@ export class Link {
     }
   }
 
-  /** A message about the direct carrier; one that comes where there is none, or breaks its protocol, changes nothing. */
+  /** A message about the direct carrier; one that comes where there is none is as malformed as one that breaks its protocol. */
   #receiveDirect(message: DirectControl): void {
-    try {
-      if (this.#direct === undefined) this.#malformedControl++;
-      else this.#direct.receiveControl(message);
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      this.#malformedControl++;
-      this.#log.debug({ peer: this.uid }, describeError(error));
-    }
+    if (this.#direct === undefined) this.#inbox.malformed++;
+    this.#inbox.take(() => this.#direct?.receiveControl(message));
   }
 
   #receiveHello(hello: Hello): void {
     if (this.hello !== undefined) {
-      this.#malformedControl++;
+      this.#inbox.malformed++;
       return;
     }
     if (hello.uid !== this.uid || this.#session.remoteFingerprint !== this.#fingerprint) {
@@ -455,7 +420,7 @@ export class Link {
     const { mismatch } = this.#agreement;
     if (mismatch !== null) this.#log.warn({ peer: this.uid }, mismatch);
     this.#state = 'online';
-    this.#spareRelayAt = performance.now() + SPARE_RELAY_MS;
+    this.#candidates.online(performance.now());
     this.#history.add(`online, ${hereText(this.#pair)}${layerText(this.#node, hello)}`, performance.now());
     this.#events.online(this, hello);
     // The listener may have closed the link.

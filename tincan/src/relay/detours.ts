@@ -2,8 +2,11 @@ import { createSocket, type Socket } from 'node:dgram';
 import { type Endpoint, endpointText } from '../endpoint.ts';
 import { HelloRepeater } from './hello-repeater.ts';
 
-/** Addresses of one peer that are reached by way of a relay. libjuice takes twenty candidates of a peer, those that it reaches itself among them. */
-const MAX_DETOURS = 8;
+/**
+ * Addresses of one peer that are reached by way of a relay: those that it named, and some that it did not. libjuice takes twenty candidates of
+ * a peer, those that it reaches itself among them.
+ */
+const MAX_DETOURS = 14;
 
 /** What the kernel may hold for a socket: a burst of the data channel is 256 KiB. It gives at most net.core.rmem_max, 208 KiB by default. */
 const BUFFER_BYTES = 1_048_576;

@@ -18,7 +18,10 @@ const MAX_SERVERS = 4;
 const STAGGER_MS = 100;
 
 /** The peer's addresses that a server is asked to pass on to. */
-const MAX_WANTED = 16;
+const MAX_WANTED = 10;
+
+/** Those of them that are of its interfaces: a server reaches few of these, and the others must find room. */
+const MAX_WANTED_LOCAL = 4;
 
 /**
  * RFC 8445 §5.1.2.1 with the type preference of relays, 0: below whatever ICE reaches without one. What the peer has from a relay of its
@@ -114,6 +117,8 @@ export class LinkRelay {
   reach(candidate: Candidate): void {
     const key = endpointText(candidate);
     if (this.#wanted.has(key) || this.#wanted.size >= MAX_WANTED) return;
+    const locals = [...this.#wanted.values()].filter(({ type }) => type === 'local').length;
+    if (candidate.type === 'local' && locals >= MAX_WANTED_LOCAL) return;
     this.#wanted.set(key, candidate);
     this.#want(candidate);
   }
@@ -135,10 +140,15 @@ export class LinkRelay {
     return server === undefined ? undefined : serverText(server);
   }
 
+  /** Datagrams that came from strangers, or for which there was no room. */
+  get dropped(): number {
+    return this.#detours.dropped + (this.#winner?.socket.dropped ?? 0);
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#timers.clearAll();
-    for (const asked of this.#asked.splice(0)) this.#drop(asked);
+    for (const { socket } of this.#asked.splice(0)) socket.close();
     this.#releaseStream();
     this.#detours.close();
   }
@@ -201,7 +211,7 @@ export class LinkRelay {
     this.#winner = asked;
     this.#relayed = relayed;
     this.#timers.clearAll();
-    for (const other of this.#asked) if (other !== asked) this.#drop(other);
+    for (const other of this.#asked) if (other !== asked) other.socket.close();
     this.#asked = [asked];
     if (asked.stream === undefined) {
       this.#options.relays.udpWorks();
@@ -243,7 +253,7 @@ export class LinkRelay {
     if (winner === undefined) return;
     this.#winner = undefined;
     this.#asked = [];
-    this.#drop(winner);
+    winner.socket.close();
     this.#lostBecause = reason;
     this.#events?.lost(reason);
   }
@@ -251,10 +261,6 @@ export class LinkRelay {
   /** Another server would be of no use. */
   get #isDecided(): boolean {
     return this.#isClosed || this.#winner !== undefined || this.#lostBecause !== undefined;
-  }
-
-  #drop({ socket }: Asked): void {
-    socket.close();
   }
 
   #releaseStream(): void {
