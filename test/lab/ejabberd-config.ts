@@ -43,6 +43,8 @@ export const HUB_PORTS = {
 
 // The relay's ports, away from the ephemeral range of Linux (32768..60999) where it would meet sockets of other programs.
 const TURN_MIN_PORT = 61000;
+/** As the README has it; ejabberd's own is ten. */
+const TURN_QUOTA = 1_000;
 const TURN_MAX_PORT = 61999;
 
 const SHAPERS = {
@@ -64,6 +66,8 @@ ${tls ? '    tls: true\n' : ''}    module: ejabberd_stun
     turn_ipv4_address: "${config.ip4}"
 ${relayed6}    turn_min_port: ${TURN_MIN_PORT}
     turn_max_port: ${TURN_MAX_PORT}
+    turn_max_allocations: ${TURN_QUOTA}
+    turn_max_permissions: ${TURN_QUOTA}
 `;
   const stun = (transport: string, port: number, tls: boolean): string =>
     addresses.map((ip) => listener(ip, transport, port, tls)).join('');

@@ -18,10 +18,13 @@ const CANDIDATE_BATCH_MS = 5;
 const SERVER_HEAD_START_MS = 100;
 
 /**
- * When ICE has made up its mind for certain, an address at a TURN server that it does not use is given back: ejabberd has ten for
- * each address of a client (turn_max_allocations). libjuice goes on to better pairs within the checks it has begun, which take 39.5 s at most where nobody answers.
+ * An address at a TURN server is given back when ICE goes without it: ejabberd has ten for each address of a client (turn_max_allocations).
+ * The two ends may differ for a moment in what they go by.
  */
-const SPARE_RELAY_MS = 40_000;
+const SPARE_RELAY_MS = 3_000;
+
+/** How long ICE may still leave a relay for something better: the checks that libjuice has begun take 39.5 s at most. */
+const ICE_CHECKS_MS = 40_000;
 
 /** Types of candidates with the words that `kith status` has for them. */
 const KINDS = [
@@ -68,7 +71,8 @@ export class CandidateExchange {
   #unchecked: Candidate[] = [];
   #isIceDone = false;
   #isRelaySettled = false;
-  #spareRelayAt = Number.POSITIVE_INFINITY;
+  /** Undefined: not yet, or so long ago that ICE stays with what it has. */
+  #onlineAt: number | undefined;
   /** By a relay that is given back. */
   #droppedBefore = 0;
 
@@ -110,15 +114,17 @@ export class CandidateExchange {
 
   /** The link is online: from now on it counts which pair ICE has selected. */
   online(now: number): void {
-    this.#spareRelayAt = now + SPARE_RELAY_MS;
+    this.#onlineAt = now;
   }
 
-  /** Gives the address at a TURN server back when it is time, unless the pair that ICE selected goes by it. */
+  /** Gives the address at a TURN server back when the pair that ICE selected does not go by it. */
   tick(now: number, selected: () => SelectedPair | null): void {
-    if (now < this.#spareRelayAt) return;
-    this.#spareRelayAt = Number.POSITIVE_INFINITY;
+    if (this.#relay === undefined || this.#onlineAt === undefined) return;
+    if (now < this.#onlineAt + SPARE_RELAY_MS) return;
+    // The library is asked for the pair no longer than it may change.
+    if (now >= this.#onlineAt + ICE_CHECKS_MS) this.#onlineAt = undefined;
     const pair = selected();
-    if (pair === null || this.#relay === undefined || this.#relay.named(pair) !== pair) return;
+    if (pair === null || this.#relay.named(pair) !== pair) return;
     this.#droppedBefore = this.#relay.dropped;
     this.#relay.close();
     this.#relay = undefined;

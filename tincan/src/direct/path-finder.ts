@@ -12,6 +12,9 @@ const REPEAT_MS = 5_000;
 /** The same while the link is idle and has a path: keeps a NAT's mapping, which lasts 30 s at least in practice. */
 const IDLE_REPEAT_MS = 20_000;
 
+/** The same of a path without a relay while one with a relay carries: somebody else's line is to be left soon. */
+const IDLE_DIRECT_REPEAT_MS = 10_000;
+
 /** Answers in a row that a path needs before it carries data. */
 const LEAST_ANSWERS = 2;
 
@@ -133,7 +136,15 @@ export class PathFinder {
 
   /** Data went or came on the active path. */
   dataFlowed(now: number): void {
+    if (this.#watch.isIdle(now)) this.#hurry(now);
     this.#watch.flowed(now);
+  }
+
+  /** Paths that wait for the slow schedule's next time get one of the quicker schedule. */
+  #hurry(now: number): void {
+    for (const path of this.#paths) {
+      path.nextProbeAt = Math.min(path.nextProbeAt, now + REPEAT_MS * this.#options.random());
+    }
   }
 
   /** An authentic datagram came from this address. */
@@ -212,7 +223,7 @@ export class PathFinder {
     const isActive = path === this.#active;
     if (!isActive && now >= path.nextProbeAt) {
       this.#send(path, MIN_PROBE_BYTES, 'small', now);
-      path.scheduled(now, this.#repeatMs(now), this.#options.random());
+      path.scheduled(now, this.#repeatMs(path, now), this.#options.random());
     }
     // A path that has not answered a small probe will not answer a large one.
     if (path.answers === 0) return;
@@ -337,8 +348,9 @@ export class PathFinder {
     return true;
   }
 
-  #repeatMs(now: number): number {
-    return this.#active !== undefined && this.#watch.isIdle(now) ? IDLE_REPEAT_MS : REPEAT_MS;
+  #repeatMs(path: Path, now: number): number {
+    if (this.#active === undefined || !this.#watch.isIdle(now)) return REPEAT_MS;
+    return this.#active.isRelayed && !path.isRelayed ? IDLE_DIRECT_REPEAT_MS : IDLE_REPEAT_MS;
   }
 
   #stalled(now: number): void {

@@ -75,11 +75,13 @@ export class PathWatch {
     this.#keepaliveAt = now;
   }
 
-  /** Another path is the active one. */
+  /**
+   * Another path is the active one. It is no more than looked at, unless data flows: where a hundred relayed links find their paths on a busy
+   * machine, watching each closely for seconds is what keeps it busy.
+   */
   activated(now: number): void {
     this.#keepaliveAt = now;
     this.#fullAt = now;
-    this.#flowedAt = now;
   }
 
   /** Data went or came. */
