@@ -44,6 +44,16 @@ test('whatever a path carries, the largest size that fits is found within a seco
   );
 });
 
+test('a path of Ethernet takes two probes, and one that carries less half a second more', () => {
+  const ladder = sizeLadder(4, [1500]);
+  const ethernet = new SizeSearch(ladder);
+  expect(run(ethernet, 1472, 0, 1_000)).toBe(2);
+  expect(ethernet.confirmed).toBe(1472);
+  const pppoe = new SizeSearch(ladder);
+  run(pppoe, 1464, 0, 400);
+  expect(pppoe.confirmed).toBe(1464);
+});
+
 test('a found size costs nothing until the next raise', () => {
   const search = new SizeSearch(sizeLadder(4, []));
   run(search, 1400, 0, 2_000);
