@@ -50,7 +50,7 @@ test('a path of Ethernet takes two probes, and one that carries less half a seco
   expect(run(ethernet, 1472, 0, 1_000)).toBe(2);
   expect(ethernet.confirmed).toBe(1472);
   const pppoe = new SizeSearch(ladder);
-  run(pppoe, 1464, 0, 400);
+  run(pppoe, 1464, 0, 600);
   expect(pppoe.confirmed).toBe(1464);
 });
 
