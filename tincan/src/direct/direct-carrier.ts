@@ -103,6 +103,9 @@ export class DirectCarrier {
   #lastReceivedMs: number;
   /** Data datagrams of both directions at the last poll. */
   #datagrams = 0;
+  #used = 0;
+  /** What was said of it last, by family. */
+  readonly #toldSeenAs = new Map<4 | 6, string>();
   #seenAs: (Endpoint & { at: number }) | undefined;
   #repliesSince = 0;
   #replies = 0;
@@ -267,11 +270,13 @@ export class DirectCarrier {
   /** Looks at what the data plane sent and heard; to be called a few times per second. */
   poll(): void {
     const { port, link, clock } = this.#options;
-    const { lastReceivedMs, source, rxDatagrams, txDatagrams } = port.linkStats(link);
+    const { lastReceivedMs, source, rxDatagrams, txDatagrams, used } = port.linkStats(link);
     const datagrams = rxDatagrams + txDatagrams;
     if (datagrams === this.#datagrams) return;
     this.#datagrams = datagrams;
-    this.#finder.dataFlowed(clock());
+    // What the kernel says to everybody now and then is no reason to watch every link's path.
+    if (used !== this.#used) this.#finder.dataFlowed(clock());
+    this.#used = used;
     if (source !== null && lastReceivedMs > this.#lastReceivedMs) {
       this.#lastReceivedMs = lastReceivedMs;
       this.#finder.heardFrom(source, lastReceivedMs);
@@ -397,10 +402,13 @@ export class DirectCarrier {
   }
 
   #noteSeenAs(address: Endpoint, now: number): void {
-    const before = this.#seenAs;
     this.#seenAs = { ...address, at: now };
     const text = endpointText(address);
-    if (before === undefined || endpointText(before) !== text) this.#note(`the peer sees us as ${text}`);
+    // Paths of both families answer in turn.
+    const family = address.ip.includes(':') ? 6 : 4;
+    if (this.#toldSeenAs.get(family) === text) return;
+    this.#toldSeenAs.set(family, text);
+    this.#note(`the peer sees us as ${text}`);
   }
 
   /** Lets both machines do what is due, and sets the timer for what comes next. */

@@ -132,6 +132,26 @@ test('plain only when both ends are content, and the report says what carries no
   }
 });
 
+test('what a node says to everybody, as kernels do now and then, leaves an idle link as calm as it was', () => {
+  const { a, b } = world();
+  const probesOf = (frame: () => void): number => {
+    a.port.sentControl = [];
+    for (let passed = 0; passed < 60_000; passed += 250) {
+      if (passed % 10_000 === 0) frame();
+      vi.advanceTimersByTime(250);
+      for (const host of [a, b]) host.carrier?.poll();
+    }
+    return a.port.sentControl.length;
+  };
+  vi.advanceTimersByTime(20_000);
+  const silent = probesOf(() => undefined);
+  const group = probesOf(() => a.port.sendData(LINK, true));
+  const flowing = probesOf(() => a.port.sendData(LINK));
+  expect(b.port.opened).toBe(12);
+  expect(Math.abs(group - silent)).toBeLessThan(6);
+  expect(flowing).toBeGreaterThan(2 * silent);
+});
+
 test('a cut costs at most 3 s of data, the channel carries meanwhile, and the path comes back', () => {
   const { a, wire, talk } = world();
   vi.advanceTimersByTime(2_000);

@@ -109,16 +109,17 @@ export class FakePort implements DirectPort {
   }
 
   /** What the egress worker does with a frame of a link. False when the channel has to carry it. */
-  sendData(link: number): boolean {
+  sendData(link: number, isToAll = false): boolean {
     const state = this.#link(link);
     const { sender, path } = state;
     if (sender === undefined || path === null) return false;
-    state.stats = { ...state.stats, txDatagrams: state.stats.txDatagrams + 1 };
-    this.#transmit(path, path.datagramBytes, (other, from) => other.#receiveData(sender, from));
+    const { txDatagrams, used } = state.stats;
+    state.stats = { ...state.stats, txDatagrams: txDatagrams + 1, used: used + (isToAll ? 0 : 1) };
+    this.#transmit(path, path.datagramBytes, (other, from) => other.#receiveData(sender, from, isToAll));
     return true;
   }
 
-  #receiveData(sender: { index: number; keys: string }, from: Address): void {
+  #receiveData(sender: { index: number; keys: string }, from: Address, isToAll: boolean): void {
     const receiver = this.receivers.get(sender.index);
     if (receiver?.keys !== sender.keys) {
       this.unopened++;
@@ -126,12 +127,13 @@ export class FakePort implements DirectPort {
     }
     this.opened++;
     const link = this.#link(receiver.link);
-    const { rxDatagrams } = link.stats;
+    const { rxDatagrams, used } = link.stats;
     link.stats = {
       ...link.stats,
       source: from,
       lastReceivedMs: performance.now(),
       rxDatagrams: rxDatagrams + 1,
+      used: used + (isToAll ? 0 : 1),
     };
   }
 

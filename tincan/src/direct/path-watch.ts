@@ -1,10 +1,7 @@
 import type { Path } from './path.ts';
 
-/** How often the active path is probed while data flows, ms. */
+/** How often the active path is probed while data flows, with a small and with a full-size probe, ms. */
 const KEEPALIVE_MS = 500;
-
-/** How often one of these is accompanied by a probe of full size. */
-const FULL_MS = 1_000;
 
 /** A link without data for this long is idle: nothing is lost on a path that dies, so it is watched less closely. */
 const IDLE_AFTER_MS = 5_000;
@@ -55,7 +52,6 @@ export interface Overdue {
 export class PathWatch {
   readonly #random: () => number;
   #keepaliveAt = 0;
-  #fullAt = 0;
   #probedAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
   #flowedAt = Number.NEGATIVE_INFINITY;
@@ -81,7 +77,6 @@ export class PathWatch {
    */
   activated(now: number): void {
     this.#keepaliveAt = now;
-    this.#fullAt = now;
   }
 
   /** Data went or came. */
@@ -124,9 +119,7 @@ export class PathWatch {
     if (now < this.#keepaliveAt) return undefined;
     const isIdle = this.isIdle(now);
     this.#keepaliveAt = now + (isIdle ? IDLE_KEEPALIVE_MS : KEEPALIVE_MS);
-    if (isIdle || now < this.#fullAt) return 'small';
-    this.#fullAt = now + FULL_MS;
-    return 'full';
+    return isIdle ? 'small' : 'full';
   }
 
   /** Whether an answer is overdue. */
