@@ -44,7 +44,7 @@ interface Told {
   lost: string[];
 }
 
-function start(servers: IceServer[], excluded?: string): { relay: LinkRelay; told: Told } {
+function opened(servers: IceServer[], excluded?: string): LinkRelay {
   const relay = LinkRelay.open(servers, {
     relays,
     resolve: async (host) => {
@@ -54,6 +54,15 @@ function start(servers: IceServer[], excluded?: string): { relay: LinkRelay; tol
     isExcluded: (ip) => ip === excluded,
   });
   open.push(relay);
+  return relay;
+}
+
+function start(servers: IceServer[], excluded?: string): { relay: LinkRelay; told: Told } {
+  const relay = opened(servers, excluded);
+  return { relay, told: listen(relay) };
+}
+
+function listen(relay: LinkRelay): Told {
   const told: Told = { relayed: [], detours: [], settled: [], lost: [] };
   relay.listen({
     allocated: ({ ip, port, type }) => told.relayed.push(`${type} ${ip}:${port}`),
@@ -62,7 +71,7 @@ function start(servers: IceServer[], excluded?: string): { relay: LinkRelay; tol
     lost: (reason) => told.lost.push(reason),
   });
   relay.setIcePort(ice.address().port);
-  return { relay, told };
+  return told;
 }
 
 const until = (condition: () => unknown) => vi.waitUntil(condition, { timeout: 5_000, interval: 1 });
@@ -173,4 +182,17 @@ test('a server that has forgotten the address is told of as lost', async () => {
   relay.reach(candidate);
   await until(() => told.lost.length === 1);
   expect(told.lost[0]).toContain(`udp 127.0.0.1:${server.port}`);
+});
+
+test('an address that comes and goes before anyone listens is a server that gave none', async () => {
+  const relay = opened([turnAt(server.port)]);
+  await until(() => server.turn.allocations.size === 1);
+  server.turn.allocations.clear();
+  relay.reach(candidate);
+  // Twice for the address, once for the channel, and once to give back what is gone.
+  await until(() => server.turn.requests === 4);
+  const told = listen(relay);
+  await until(() => told.settled.length === 1);
+  expect([told.relayed, told.lost]).toEqual([[], []]);
+  expect(told.settled[0]).toEqual([expect.stringContaining(`udp 127.0.0.1:${server.port}`)]);
 });

@@ -74,12 +74,12 @@ export class LinkRelay {
   #stream: StreamRelay | undefined;
   #asked: Asked[] = [];
   #winner: Asked | undefined;
-  /** The address that the winner gave, also when it is over. */
+  /** The address that the winner gave, also when it is over, unless that was before anyone heard of it. */
   #relayed: Endpoint | undefined;
   #events: LinkRelayEvents | undefined;
   /** Servers that have not been asked yet. */
   #unknown = 0;
-  #lostBecause: string | undefined;
+  #isLost = false;
   #isSettled = false;
   #isClosed = false;
 
@@ -104,7 +104,6 @@ export class LinkRelay {
   listen(events: LinkRelayEvents): void {
     this.#events = events;
     if (this.#relayed !== undefined) this.#tellAllocated(this.#relayed);
-    if (this.#lostBecause !== undefined) events.lost(this.#lostBecause);
     this.#trySettle();
   }
 
@@ -254,13 +253,19 @@ export class LinkRelay {
     this.#winner = undefined;
     this.#asked = [];
     winner.socket.close();
-    this.#lostBecause = reason;
-    this.#events?.lost(reason);
+    this.#isLost = true;
+    if (this.#events === undefined) {
+      // Nobody has heard of the address yet.
+      this.#relayed = undefined;
+      this.#failures.set(winner.name, reason);
+    } else {
+      this.#events.lost(reason);
+    }
   }
 
   /** Another server would be of no use. */
   get #isDecided(): boolean {
-    return this.#isClosed || this.#winner !== undefined || this.#lostBecause !== undefined;
+    return this.#isClosed || this.#winner !== undefined || this.#isLost;
   }
 
   #releaseStream(): void {
