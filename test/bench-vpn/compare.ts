@@ -20,9 +20,15 @@ export async function makeStage(lab: Lab, congestionControl: string): Promise<St
     const setting = `net.ipv4.tcp_congestion_control=${congestionControl}`;
     const { code, stderr } = await host.exec('sysctl', ['-q', '-w', setting]);
     if (code !== 0) {
-      throw new ConfigError('TCP_UNKNOWN', `this kernel has no TCP ${congestionControl}: ${stderr.trim()}`, {
-        field: '--tcp',
-      });
+      // A namespace may choose among those only that the machine allows to everybody (tcp(7), tcp_allowed_congestion_control).
+      const cure = `net.ipv4.tcp_allowed_congestion_control must name ${congestionControl}, or another be chosen by --tcp`;
+      throw new ConfigError(
+        'TCP_UNKNOWN',
+        `no TCP ${congestionControl} for the hosts: ${stderr.trim()}; ${cure}`,
+        {
+          field: '--tcp',
+        },
+      );
     }
   }
   let hub: Promise<Ejabberd> | undefined;
