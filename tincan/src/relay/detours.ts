@@ -18,9 +18,9 @@ interface Detour {
   socket: Socket;
   hello: HelloRepeater;
   /** Undefined until the socket is bound. */
-  port: number | undefined;
+  at: Endpoint | undefined;
   /** Who waits for that. */
-  waiting: ((port: number) => void)[];
+  waiting: ((at: Endpoint) => void)[];
 }
 
 /**
@@ -45,12 +45,12 @@ export class Detours {
     this.#icePort = port;
   }
 
-  /** Makes a peer's address reachable, unless there are too many; `ready` is told the port on loopback. */
-  open(peer: Endpoint, ready: (port: number) => void): void {
+  /** Makes a peer's address reachable, unless there are too many; `ready` is told where on loopback. */
+  open(peer: Endpoint, ready: (at: Endpoint) => void): void {
     const detour = this.#of(peer);
     if (detour === undefined) return;
-    if (detour.port === undefined) detour.waiting.push(ready);
-    else ready(detour.port);
+    if (detour.at === undefined) detour.waiting.push(ready);
+    else ready(detour.at);
   }
 
   /** Gives ICE what a peer sent by way of the relay; the bytes must not change any more. */
@@ -66,15 +66,18 @@ export class Detours {
     detour.socket.send(datagram, port, LOOPBACK);
   }
 
-  /** Whose port on loopback it is. */
-  peerAt(port: number): Endpoint | undefined {
-    for (const detour of this.#detours.values()) if (detour.port === port) return detour.peer;
+  /** Who is reached at an address on loopback, as `endpointText` writes it. */
+  peerAt(text: string): Endpoint | undefined {
+    for (const { at, peer } of this.#detours.values()) {
+      if (at !== undefined && endpointText(at) === text) return peer;
+    }
     return undefined;
   }
 
   close(): void {
-    for (const { socket, hello } of this.#detours.values()) {
+    for (const { socket, hello, waiting } of this.#detours.values()) {
       hello.stop();
+      waiting.length = 0;
       socket.removeAllListeners('message');
       socket.close();
     }
@@ -91,12 +94,12 @@ export class Detours {
     }
     const socket = createSocket({ type: 'udp4', recvBufferSize: BUFFER_BYTES });
     const hello = new HelloRepeater((message) => this.#send(peer, message));
-    const detour: Detour = { peer, socket, hello, port: undefined, waiting: [] };
+    const detour: Detour = { peer, socket, hello, at: undefined, waiting: [] };
     this.#detours.set(key, detour);
     // What loopback refuses is lost as on any way; who waits for the port goes without.
     socket.on('error', () => undefined);
-    socket.on('message', (data, { port }) => {
-      if (port !== this.#icePort) {
+    socket.on('message', (data, { address, port }) => {
+      if (address !== LOOPBACK || port !== this.#icePort) {
         this.dropped++;
         return;
       }
@@ -104,8 +107,9 @@ export class Detours {
       hello.sent(data);
     });
     socket.bind(0, LOOPBACK, () => {
-      detour.port = socket.address().port;
-      for (const ready of detour.waiting.splice(0)) ready(detour.port);
+      const at = { ip: LOOPBACK, port: socket.address().port };
+      detour.at = at;
+      for (const ready of detour.waiting.splice(0)) ready(at);
     });
     return detour;
   }

@@ -196,3 +196,15 @@ test('an address that comes and goes before anyone listens is a server that gave
   expect([told.relayed, told.lost]).toEqual([[], []]);
   expect(told.settled[0]).toEqual([expect.stringContaining(`udp 127.0.0.1:${server.port}`)]);
 });
+
+test('a server to which nothing can be sent says so, and another gives the address', async () => {
+  // connect(2) to the broadcast address is refused as one without a route is: EACCES and ENETUNREACH come the same way.
+  const noWay = { ...turnAt(3478), host: '255.255.255.255' };
+  const alone = start([noWay]);
+  await until(() => alone.told.settled.length === 1);
+  expect(alone.told.settled[0]).toEqual([
+    expect.stringMatching(/^udp 255.*nothing can be sent there: .*EACCES/),
+  ]);
+  const { told } = start([noWay, turnAt(server.port)]);
+  await until(() => told.relayed.length === 1);
+});

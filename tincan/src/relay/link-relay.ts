@@ -80,6 +80,8 @@ export class LinkRelay {
   /** Servers that have not been asked yet. */
   #unknown = 0;
   #isLost = false;
+  /** By the winner that is lost. */
+  #droppedBefore = 0;
   #isSettled = false;
   #isClosed = false;
 
@@ -124,10 +126,8 @@ export class LinkRelay {
 
   /** What a pair is that ICE selected: one by way of a port of ours is a relayed one. */
   named(pair: SelectedPair | null): SelectedPair | null {
-    const port =
-      pair?.remote.startsWith('127.0.0.1:') === true ? Number(pair.remote.split(':')[1]) : undefined;
-    const peer = port === undefined ? undefined : this.#detours.peerAt(port);
-    if (pair === null || peer === undefined || this.#relayed === undefined) return pair;
+    const peer = pair === null ? undefined : this.#detours.peerAt(pair.remote);
+    if (peer === undefined || this.#relayed === undefined) return pair;
     const remote = endpointText(peer);
     const remoteType = this.#wanted.get(remote)?.type ?? 'stun';
     return { local: endpointText(this.#relayed), localType: 'relay', remote, remoteType };
@@ -141,7 +141,7 @@ export class LinkRelay {
 
   /** Datagrams that came from strangers, or for which there was no room. */
   get dropped(): number {
-    return this.#detours.dropped + (this.#winner?.socket.dropped ?? 0);
+    return this.#detours.dropped + (this.#winner?.socket.dropped ?? this.#droppedBefore);
   }
 
   close(): void {
@@ -235,10 +235,9 @@ export class LinkRelay {
   #bound(peer: Endpoint): void {
     const candidate = this.#wanted.get(endpointText(peer));
     if (candidate === undefined) return;
-    this.#detours.open(peer, (port) => {
+    this.#detours.open(peer, (at) => {
       const priority = candidate.type === 'relay' ? PRIORITY.two : PRIORITY.one;
-      const seen = { ip: '127.0.0.1', port, type: 'relay' as const, priority, foundation: FOUNDATION };
-      this.#events?.detour({ ...candidate, ...seen });
+      this.#events?.detour({ ...candidate, ...at, type: 'relay', priority, foundation: FOUNDATION });
     });
   }
 
@@ -250,6 +249,7 @@ export class LinkRelay {
   #lost(reason: string): void {
     const winner = this.#winner;
     if (winner === undefined) return;
+    this.#droppedBefore = winner.socket.dropped;
     this.#winner = undefined;
     this.#asked = [];
     winner.socket.close();

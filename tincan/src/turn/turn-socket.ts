@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
-import { monotonicMs, Timers } from '@kith/base';
+import { describeError, monotonicMs, Timers } from '@kith/base';
 import { type Endpoint, endpointText } from '../endpoint.ts';
 import { TurnClient, type TurnCredentials } from './turn-client.ts';
 
@@ -33,9 +33,12 @@ export class TurnSocket {
   readonly #client: TurnClient;
   readonly #timers = new Timers();
   readonly #held = new Map<string, Uint8Array[]>();
+  #isConnected = false;
   #isRetired = false;
   #isClosed = false;
-  /** Datagrams that found no channel and no room to wait for one. */
+  /** Why nothing can be sent to the server at all. */
+  #noWay: string | null = null;
+  /** Datagrams that found no channel and no room to wait for one, and those that are no TURN server's. */
   dropped = 0;
 
   constructor(server: Endpoint, credentials: TurnCredentials, events: TurnSocketEvents) {
@@ -50,14 +53,10 @@ export class TurnSocket {
       channelBound: (peer) => this.#bound(peer),
     });
     this.#socket.on('message', (data) => this.#receive(data));
-    // No route, or nobody at the port: the client's requests are repeated and then given up.
-    this.#socket.on('error', () => undefined);
-    // Connected, so that the kernel passes on nothing but what the server sends.
-    this.#socket.connect(port, ip, () => {
-      if (this.#isClosed) return;
-      this.#client.start(monotonicMs());
-      this.#tick();
-    });
+    this.#socket.on('error', (error) => this.#failed(error));
+    this.#socket.on('connect', () => this.#connected());
+    // So that the kernel passes on nothing but what the server sends. Without a callback, which would be called with errors too.
+    this.#socket.connect(port, ip);
   }
 
   /** Where peers reach the socket; null while the server gives no address. */
@@ -67,7 +66,7 @@ export class TurnSocket {
 
   /** Why there is no address, in words; null while the server may still answer. */
   get why(): string | null {
-    return this.#client.why;
+    return this.#noWay ?? this.#client.why;
   }
 
   /** Asks for the channel to a peer. True when there is one already. */
@@ -102,6 +101,20 @@ export class TurnSocket {
     else this.#end();
   }
 
+  #connected(): void {
+    if (this.#isClosed) return;
+    this.#isConnected = true;
+    this.#client.start(monotonicMs());
+    this.#tick();
+  }
+
+  /** Later than at the beginning it is an ICMP error or a lost route: the client's requests are repeated and then given up. */
+  #failed(error: Error): void {
+    if (this.#isConnected || this.#isRetired) return;
+    this.#noWay = `nothing can be sent there: ${describeError(error)}`;
+    this.#events.changed();
+  }
+
   #end(): void {
     if (this.#isClosed) return;
     this.#client.stop(monotonicMs());
@@ -129,9 +142,8 @@ export class TurnSocket {
 
   #receive(data: Uint8Array): void {
     const received = this.#client.receive(data, monotonicMs());
-    // What the client did not understand is nobody's.
-    if (received === false) return;
-    if (received === undefined) this.#tick();
+    if (received === false) this.dropped++;
+    else if (received === undefined) this.#tick();
     else if (!this.#isRetired) this.#events.received(received.peer, received.data);
   }
 
