@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { type Endpoint, endpointText } from '../endpoint.ts';
+import { SOCKET_BUFFER_BYTES } from '../turn/socket-buffer.ts';
 import { HelloRepeater } from './hello-repeater.ts';
 
 /**
@@ -7,9 +8,6 @@ import { HelloRepeater } from './hello-repeater.ts';
  * a peer, those that it reaches itself among them.
  */
 const MAX_DETOURS = 14;
-
-/** What the kernel may hold for a socket: a burst of the data channel is 256 KiB. It gives at most net.core.rmem_max, 208 KiB by default. */
-const BUFFER_BYTES = 1_048_576;
 
 const LOOPBACK = '127.0.0.1';
 
@@ -92,7 +90,7 @@ export class Detours {
       this.dropped++;
       return undefined;
     }
-    const socket = createSocket({ type: 'udp4', recvBufferSize: BUFFER_BYTES });
+    const socket = createSocket({ type: 'udp4', recvBufferSize: SOCKET_BUFFER_BYTES });
     const hello = new HelloRepeater((message) => this.#send(peer, message));
     const detour: Detour = { peer, socket, hello, at: undefined, waiting: [] };
     this.#detours.set(key, detour);

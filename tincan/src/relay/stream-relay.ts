@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { SecureContext } from 'node:tls';
 import { SystemError, Timers } from '@kith/base';
+import { SOCKET_BUFFER_BYTES } from '../turn/socket-buffer.ts';
 import { Race } from './race.ts';
 import {
   StreamConnection as Stream,
@@ -21,12 +22,6 @@ const IDLE_MS = 60_000;
 
 /** Bytes that may wait for the local socket; loopback takes them at once unless the machine is out of memory. */
 const MAX_LOCAL_BYTES = 262_144;
-
-/**
- * What the kernel may hold for the local socket: the egress worker sends up to 64 KiB at once, and this thread does other things as
- * well. The kernel gives at most net.core.rmem_max, 208 KiB by default, and counts some 2.3 kB for a datagram of 1.4.
- */
-const LOCAL_BUFFER_BYTES = 1_048_576;
 
 /** Senders that are looked up per second: a stranger's flood must not cost more than that. */
 const MAX_LOOKUPS_PER_SECOND = 5;
@@ -102,7 +97,7 @@ export class StreamRelay {
   /** Rejects with SystemError RELAY_SOCKET. */
   static open(options: StreamRelayOptions, events: StreamRelayEvents): Promise<StreamRelay> {
     return new Promise((resolve, reject) => {
-      const socket = createSocket({ type: 'udp4', recvBufferSize: LOCAL_BUFFER_BYTES });
+      const socket = createSocket({ type: 'udp4', recvBufferSize: SOCKET_BUFFER_BYTES });
       const fail = (cause: Error): void => {
         socket.close();
         reject(new SystemError('RELAY_SOCKET', 'no UDP socket on loopback for a TURN server', { cause }));

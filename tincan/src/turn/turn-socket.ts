@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { describeError, monotonicMs, Timers } from '@kith/base';
 import { type Endpoint, endpointText } from '../endpoint.ts';
+import { SOCKET_BUFFER_BYTES } from './socket-buffer.ts';
 import { TurnClient, type TurnCredentials } from './turn-client.ts';
 
 /** Datagrams to one peer that wait for its channel: a check and the first flight of a handshake. */
@@ -12,9 +13,6 @@ const MAX_HELD_PEERS = 16;
 
 /** Who gives up a server that has not answered yet waits this much for the answer: an allocation that nobody gives back lives for ten minutes. */
 const RETIRE_MS = 5_000;
-
-/** What the kernel may hold: the data channel's bursts are 256 KiB, while this thread does other things as well. It gives at most net.core.rmem_max. */
-const BUFFER_BYTES = 1_048_576;
 
 export interface TurnSocketEvents {
   /** The server gave a relayed address, or took it back, or refuses. */
@@ -45,7 +43,10 @@ export class TurnSocket {
     this.server = server;
     this.#events = events;
     const { ip, port } = server;
-    this.#socket = createSocket({ type: ip.includes(':') ? 'udp6' : 'udp4', recvBufferSize: BUFFER_BYTES });
+    this.#socket = createSocket({
+      type: ip.includes(':') ? 'udp6' : 'udp4',
+      recvBufferSize: SOCKET_BUFFER_BYTES,
+    });
     this.#client = new TurnClient(credentials, {
       send: (datagram) => this.#send(datagram),
       randomBytes,
