@@ -158,6 +158,11 @@ export class Controller {
     this.#watch.start();
   }
 
+  /** There may be another tincan than before, or none. */
+  lookForTincan(): void {
+    this.#tincan.look();
+  }
+
   /** Signs out and stops; tincan and its links go on. */
   async stop(): Promise<void> {
     this.#timers.clearAll();

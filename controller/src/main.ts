@@ -20,9 +20,12 @@ await runProcess('controller', parseControllerStart, async (start, log, endWith)
   );
   const socket = join(start.runtime_dir, 'controller', 'status.sock');
   const status = await StatusServer.listen(socket, controller, log);
-  endWith(() => {
-    status.close();
-    return controller.stop();
-  });
+  endWith(
+    () => {
+      status.close();
+      return controller.stop();
+    },
+    () => controller.lookForTincan(),
+  );
   await controller.start();
 });

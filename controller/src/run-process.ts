@@ -7,8 +7,11 @@ const EXIT_FAILED = 1;
 /** What every start document of a process without rights says. */
 type Start = Pick<ControllerStart, 'log_level' | 'run_as'>;
 
-/** To be called once, as soon as there is something to end: `stop` runs on SIGTERM and SIGINT, and when the supervisor is gone. */
-export type EndWith = (stop: () => Promise<void>) => void;
+/**
+ * To be called once, as soon as there is something to end: `stop` runs on SIGTERM and SIGINT, and when the supervisor is gone. `onNews`
+ * is called when the supervisor has started another process or one of its has died.
+ */
+export type EndWith = (stop: () => Promise<void>, onNews?: () => void) => void;
 
 /**
  * The life of a process without rights: takes its start document, drops root's rights, works until it is told to end. A fault
@@ -26,14 +29,14 @@ export async function runProcess<S extends Start>(
     log = createLogger(name, start.log_level);
     // All modules are loaded by now; from here on nothing needs root, and nothing of the network was touched yet (WALL 2).
     dropPrivileges(start.run_as);
-    await work(start, log, (stop) => endOnce(stop, log));
+    await work(start, log, (stop, onNews) => endOnce(stop, onNews, log));
   } catch (error) {
     log.error({ err: error }, describeError(error));
     process.exit(EXIT_FAILED);
   }
 }
 
-function endOnce(stop: () => Promise<void>, log: Logger): void {
+function endOnce(stop: () => Promise<void>, onNews: (() => void) | undefined, log: Logger): void {
   let isEnding = false;
   const end = (): void => {
     if (isEnding) return;
@@ -47,5 +50,5 @@ function endOnce(stop: () => Promise<void>, log: Logger): void {
   watchParent(() => {
     log.warn('the supervisor is gone');
     end();
-  });
+  }, onNews);
 }

@@ -2,8 +2,11 @@ import { describeError, type Logger, SystemError, Timers } from '@kith/base';
 import type { ApiMethod, ApiReply, PathEventStatus } from '@kith/protocol';
 import { type Notification, TincanCalls, type TincanState } from './tincan-calls.ts';
 
-/** How often tincan is asked whether it is still the same process. */
-const HEARTBEAT_MS = 1_000;
+/**
+ * How often tincan is asked whether it is still the same process, when nobody says that it may not be: the supervisor does, but a start
+ * by hand or a word of the supervisor's that came too early would go unnoticed. Both ends are woken each time.
+ */
+const HEARTBEAT_MS = 5_000;
 
 /** The same while it does not answer: it starts within half a second, and links wait for it. */
 const SEARCH_MS = 100;
@@ -31,6 +34,9 @@ export class TincanClient {
   #instance: string | undefined;
   #down: string | null = 'not reached yet';
   #failures = 0;
+  #isAsking = false;
+  /** There was a reason to ask while an answer was awaited. */
+  #askAgain = false;
 
   constructor(port: number, secretFile: string, log: Logger, events: TincanClientEvents) {
     this.#port = port;
@@ -58,6 +64,12 @@ export class TincanClient {
       this.#events.notification(notification),
     );
     void this.#heartbeat(this.#calls);
+  }
+
+  /** There may be another tincan than before, or none: asks at once. */
+  look(): void {
+    if (this.#isAsking) this.#askAgain = true;
+    else if (this.#calls !== undefined) void this.#heartbeat(this.#calls);
   }
 
   stop(): void {
@@ -93,6 +105,9 @@ export class TincanClient {
   }
 
   async #heartbeat(calls: TincanCalls): Promise<void> {
+    this.#timers.clear('heartbeat');
+    this.#isAsking = true;
+    this.#askAgain = false;
     try {
       if (!calls.hasSecret) await calls.readSecret(this.#secretFile);
       const { instance } = await calls.ask(HEARTBEAT_TIMEOUT_MS);
@@ -101,8 +116,9 @@ export class TincanClient {
     } catch (error) {
       this.#fail(calls, describeError(error));
     }
+    this.#isAsking = false;
     if (this.#calls === undefined) return;
-    const pause = this.#failures === 0 ? HEARTBEAT_MS : SEARCH_MS;
+    const pause = this.#failures === 0 && !this.#askAgain ? HEARTBEAT_MS : SEARCH_MS;
     this.#timers.after('heartbeat', pause, () => void this.#heartbeat(calls));
   }
 

@@ -1,9 +1,10 @@
 import { type Logger, PeerError, Timers } from '@kith/base';
 import type { ApiCall, Hello } from '@kith/protocol';
 import type { Callback } from './callback.ts';
+import { calmMoment } from './calm-grid.ts';
+import { LibraryThreads } from './channel/library-threads.ts';
 import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
 import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
-import { calmMoment } from './direct/calm-grid.ts';
 import { firstStunServer } from './first-stun-server.ts';
 import { iceServersFor, iceServersOf } from './ice-servers.ts';
 import { Link } from './link.ts';
@@ -40,6 +41,7 @@ export interface LinkDeskParts {
 export class LinkDesk {
   readonly #parts: LinkDeskParts;
   readonly #timers = new Timers();
+  readonly #threads = new LibraryThreads();
   readonly counters = { links_opened: 0, links_closed: 0 };
 
   constructor(parts: LinkDeskParts) {
@@ -142,6 +144,7 @@ export class LinkDesk {
     );
     links.add(link);
     this.counters.links_opened++;
+    this.#threads.setCalm(false);
     return link;
   }
 
@@ -189,6 +192,7 @@ export class LinkDesk {
   #tickOn(): void {
     this.#tick();
     const isCalm = this.every().every((link) => link.isCalm);
+    this.#threads.setCalm(isCalm);
     const now = performance.now();
     // A whole turn of the grid later where this tick stands on it.
     this.#timers.after('links', isCalm ? calmMoment(now + 1) - now : TICK_MS, () => this.#tickOn());

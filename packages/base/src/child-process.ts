@@ -32,9 +32,9 @@ export const BEAT_MS = 2_000;
 
 /**
  * Calls `onGone` once when the supervisor has ended in whatever way, kill -9 included, and tells it each BEAT_MS that this process lives.
- * Does nothing where none is named.
+ * Calls `onNews` when the supervisor has started another child, or one has died. Does nothing where none is named.
  */
-export function watchParent(onGone: () => void): void {
+export function watchParent(onGone: () => void, onNews: () => void = () => undefined): void {
   const fd = Number(process.env[PARENT_FD_VARIABLE]);
   if (!Number.isInteger(fd) || fd < 3) return;
   let gone = false;
@@ -45,16 +45,20 @@ export function watchParent(onGone: () => void): void {
     timers.clearAll();
     onGone();
   };
-  // Nothing is read from the pipe: it only ends. A file stream would park a pool thread in a blocking read, which process.exit() waits
-  // for; a socket is polled.
+  // What is read says no more than that there is news. A file stream would park a pool thread in a blocking read, which process.exit()
+  // waits for; a socket is polled.
   const socket = new Socket({ fd, readable: true, writable: true })
     .on('end', once)
     .on('error', once)
-    .resume();
+    .on('data', onNews);
   const beat = (): void => {
     // One that is not read is not written on: what waits would only grow.
     if (socket.writable && socket.writableLength === 0) socket.write('.');
   };
-  beat();
-  timers.every('beat', BEAT_MS, beat);
+  const beatOn = (): void => {
+    beat();
+    // At whole multiples, where what else waits for a whole second is done in the same turn.
+    timers.after('beat', BEAT_MS - (performance.now() % BEAT_MS), beatOn);
+  };
+  beatOn();
 }

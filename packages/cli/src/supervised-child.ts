@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { BEAT_MS, type Logger, monotonicMs, PARENT_FD_VARIABLE, Timers } from '@kith/base';
 import { LineSplitter } from './line-splitter.ts';
@@ -22,6 +23,12 @@ export interface Death {
   readonly deaths: number;
   /** How it ended, and its last words. */
   readonly reason: string;
+}
+
+/** What a child's supervisor is told of it. */
+export interface ChildEvents {
+  started(): void;
+  died(death: Death): void;
 }
 
 /** The children promise to end within 3 s; two more for a loaded machine. */
@@ -58,7 +65,7 @@ export class SupervisedChild {
   readonly #spec: ChildSpec;
   readonly #sink: LogSink;
   readonly #log: Logger;
-  readonly #onDeath: (death: Death) => void;
+  readonly #events: ChildEvents;
   readonly #policy: RestartPolicy;
   readonly #timers = new Timers();
   #process: ChildProcess | undefined;
@@ -74,14 +81,18 @@ export class SupervisedChild {
     spec: ChildSpec,
     sink: LogSink,
     log: Logger,
-    onDeath: (death: Death) => void,
+    events: ChildEvents,
     policy: RestartPolicy = new RestartPolicy(),
   ) {
     this.#spec = spec;
     this.#sink = sink;
     this.#log = log;
-    this.#onDeath = onDeath;
+    this.#events = events;
     this.#policy = policy;
+  }
+
+  get name(): string {
+    return this.#spec.name;
   }
 
   /** The running process, if there is one. */
@@ -125,6 +136,14 @@ export class SupervisedChild {
     if (child.stdout !== null) this.#listen(child.stdout, (line) => this.#logLine(line));
     if (child.stderr !== null) this.#listen(child.stderr, (line) => this.#errorLine(line));
     this.#log.info({ child: name, pid: child.pid }, `${name} started`);
+    this.#events.started();
+  }
+
+  /** Tells it that another child was started or has died. */
+  news(): void {
+    const pipe = this.#process?.stdio[PARENT_FD];
+    // One that is not read is not written on.
+    if (pipe instanceof Socket && pipe.writable && pipe.writableLength === 0) pipe.write('.');
   }
 
   /** Ends the process for good: SIGTERM, SIGKILL after 5 s. Resolves when it is gone. */
@@ -193,7 +212,7 @@ export class SupervisedChild {
     const reason = this.#lastWords === '' ? how : `${how}: ${this.#lastWords}`;
     this.#log.error({ child: name, restart_in_ms: waitMs }, `${name} ${reason}`);
     this.#timers.after('restart', waitMs, () => this.start());
-    this.#onDeath({ name, deaths: this.#policy.deaths, reason });
+    this.#events.died({ name, deaths: this.#policy.deaths, reason });
   }
 }
 

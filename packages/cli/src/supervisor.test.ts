@@ -43,6 +43,11 @@ new (require('node:net').Socket)({ fd: Number(process.env.KITH_PARENT_FD) }).wri
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 });
 `;
+/** The same as the good one, and says when there is news. */
+const ATTENTIVE = GOOD.replace(
+  '.resume()',
+  ".on('data', () => console.log(JSON.stringify({ level: 30, msg: 'news' })))",
+);
 const DYING = `
 console.log(JSON.stringify({ level: 50, msg: 'no /dev/net/tun' }));
 console.log(JSON.stringify({ level: 30, msg: 'bye' }));
@@ -216,6 +221,17 @@ test('the end takes both children and the runtime files, and leaves state and lo
   expect(existsSync(join(dir, 'run', 'supervisor.pid'))).toBe(false);
   expect(existsSync(join(dir, 'run', 'kith.log'))).toBe(true);
   expect(existsSync(join(dir, 'state', 'controller'))).toBe(true);
+});
+
+test('a child is told when another has died and when it was started again', async () => {
+  start([child('controller', ATTENTIVE), child('tincan', GOOD)]);
+  const entries = await ready(2);
+  const before = logged('news').length;
+  const tincan = entries.find(({ document }) => document === 'document of tincan');
+  process.kill(tincan?.pid ?? 0, 'SIGKILL');
+  await vi.waitUntil(() => logged('news').length > before, { timeout: 20_000 });
+  await ready(3);
+  await vi.waitUntil(() => logged('news').length >= before + 2, { timeout: 20_000 });
 });
 
 test('a child that does not end is killed after 5 s', async () => {

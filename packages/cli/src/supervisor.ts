@@ -36,7 +36,14 @@ export class Supervisor {
     this.#sink = sink;
     this.#log = createLogger('supervisor', config.log.level, { write: (line) => sink.line(line.trimEnd()) });
     this.#children = options.children(config).map((spec) => {
-      return new SupervisedChild(spec, sink, this.#log, options.onDeath);
+      const news = (): void => this.#tellOthers(spec.name);
+      return new SupervisedChild(spec, sink, this.#log, {
+        started: news,
+        died: (death) => {
+          news();
+          options.onDeath(death);
+        },
+      });
     });
   }
 
@@ -72,6 +79,11 @@ export class Supervisor {
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
+  }
+
+  /** The controller looks for a tincan that is gone or new at once, instead of asking all the time whether it is. */
+  #tellOthers(name: string): void {
+    for (const child of this.#children) if (child.name !== name) child.news();
   }
 
   async #stop(): Promise<void> {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { nextAggregate } from './aggregation.ts';
 import {
   CARRIED_PING_INTERVAL_MS,
+  CARRIED_SUSPECT_AFTER_MS,
   CHANGED_SUSPECT_AFTER_MS,
   CHANNEL_SUSPECT_AFTER_MS,
   DEAD_AFTER_MS,
@@ -61,12 +62,12 @@ test('an idle link whose peer the direct carrier hears is pinged seldom, and its
   liveness.pingDue(0);
   let pings = 0;
   for (let now = 1_000; now <= 60_000; now += 1_000) {
-    liveness.setIdle(true, now, now - 4_000);
+    liveness.setIdle(true, now, now - 9_000);
     if (liveness.pingDue(now) !== undefined) {
       pings++;
       liveness.heard(now + 1);
     }
-    expect(liveness.isSuspect(now, now - 4_000)).toBe(false);
+    expect(liveness.isSuspect(now, now - 9_000)).toBe(false);
     expect(liveness.isIdle).toBe(true);
   }
   expect(pings).toBe(60_000 / CARRIED_PING_INTERVAL_MS);
@@ -79,7 +80,7 @@ test('when the direct carrier goes silent as well, the channel is asked at once 
   const look = (now: number): void => liveness.setIdle(true, now, heardAt);
   look(14_000);
   expect(liveness.pingDue(14_000)).toBeUndefined();
-  const silentAt = heardAt + IDLE_SUSPECT_AFTER_MS + 1;
+  const silentAt = heardAt + CARRIED_SUSPECT_AFTER_MS + 1;
   look(silentAt);
   expect(liveness.isIdle).toBe(false);
   expect(liveness.pingDue(silentAt)).toBeDefined();

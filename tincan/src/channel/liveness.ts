@@ -1,3 +1,5 @@
+import { gridMoment } from '../calm-grid.ts';
+
 /**
  * How often a link's control channel is probed while the link carries data. One second gives an RTT worth showing and, with the dead time
  * below, four lost probes before a link is given up; it costs some 60 bytes per second and link.
@@ -19,11 +21,11 @@ export const IDLE_DEAD_AFTER_MS = 16_000;
 
 /**
  * The same for a link that carries nothing while the direct carrier hears the peer: the channel is of use only when something is to be
- * said. ICE keeps its NAT mappings alive by itself.
+ * said. ICE keeps its NAT mappings alive by itself. The pings of all such links go out together, at whole multiples of this.
  */
-export const CARRIED_PING_INTERVAL_MS = 15_000;
+export const CARRIED_PING_INTERVAL_MS = 30_000;
 /** Two of those pings were lost, and five seconds more. */
-export const CARRIED_CHANNEL_SUSPECT_AFTER_MS = 35_000;
+export const CARRIED_CHANNEL_SUSPECT_AFTER_MS = 65_000;
 
 /**
  * Silence after which another path is prepared, while this one may still come back: half a second more than the pings of a living
@@ -31,6 +33,8 @@ export const CARRIED_CHANNEL_SUSPECT_AFTER_MS = 35_000;
  */
 export const SUSPECT_AFTER_MS = 1_500;
 export const IDLE_SUSPECT_AFTER_MS = 7_500;
+/** An idle path is probed each 10 s (IDLE_KEEPALIVE_MS of path-watch.ts); the answer to one that was lost comes a second later. */
+export const CARRIED_SUSPECT_AFTER_MS = 12_500;
 
 /** The same after this machine's network changed, which is a reason by itself: time for an answer to the ping that is sent then. */
 export const CHANGED_SUSPECT_AFTER_MS = 400;
@@ -90,7 +94,7 @@ export class Liveness {
     if (now - this.#lookedAt > (this.#isIdle ? IDLE_STALL_MS : STALL_MS)) this.#wentOnAt = now;
     this.#lookedAt = now;
     const wasCarried = this.#isCarried;
-    this.#isCarried = isQuiet && now - elsewhere <= IDLE_SUSPECT_AFTER_MS;
+    this.#isCarried = isQuiet && now - elsewhere <= CARRIED_SUSPECT_AFTER_MS;
     if (wasCarried && !this.#isCarried) this.#isDoubted = true;
     else if (this.#isCarried || this.#lastHeard > this.#busySince) this.#isDoubted = false;
     const isIdle = isQuiet && !this.#isDoubted;
@@ -111,9 +115,7 @@ export class Liveness {
 
   /** Id of the ping to send now, or undefined when none is due. */
   pingDue(now: number): number | undefined {
-    const idleInterval = this.#isCarried ? CARRIED_PING_INTERVAL_MS : IDLE_PING_INTERVAL_MS;
-    const interval = this.#isIdle ? idleInterval : PING_INTERVAL_MS;
-    if (now - this.#lastPing < interval) return undefined;
+    if (now < this.#nextPingAt()) return undefined;
     this.#lastPing = now;
     const id = this.#nextId++ >>> 0;
     this.#outstanding.set(id, now);
@@ -122,6 +124,12 @@ export class Liveness {
       this.#outstanding.delete(oldest);
     }
     return id;
+  }
+
+  #nextPingAt(): number {
+    if (!this.#isIdle) return this.#lastPing + PING_INTERVAL_MS;
+    if (!this.#isCarried) return this.#lastPing + IDLE_PING_INTERVAL_MS;
+    return gridMoment(this.#lastPing + CARRIED_PING_INTERVAL_MS, CARRIED_PING_INTERVAL_MS);
   }
 
   pong(id: number, now: number): void {
@@ -152,7 +160,8 @@ export class Liveness {
         Math.max(CHANGED_SUSPECT_AFTER_MS, CHANGED_SUSPECT_ROUND_TRIPS * (this.#rtt ?? 0))
       );
     }
-    return now - Math.max(heard, since) > (this.#isIdle ? IDLE_SUSPECT_AFTER_MS : SUSPECT_AFTER_MS);
+    const idleSuspectAfter = this.#isCarried ? CARRIED_SUSPECT_AFTER_MS : IDLE_SUSPECT_AFTER_MS;
+    return now - Math.max(heard, since) > (this.#isIdle ? idleSuspectAfter : SUSPECT_AFTER_MS);
   }
 
   /** Milliseconds since the peer was last heard. */

@@ -349,7 +349,7 @@ export class DirectCarrier {
     port.setSender(link, index, keys.data);
     const how = keys.data.mode === 'plain' ? 'plain' : keys.data.cipher;
     wipeData(keys.data);
-    // Later epochs come every two minutes and would fill the story.
+    // Later epochs come every two minutes of traffic and would fill the story.
     if (!isFirst) return;
     this.#note(`sends with the keys of epoch ${epoch}, ${how}`);
     this.#finder.setCandidates(this.#candidates, clock());

@@ -10,6 +10,7 @@ import {
   REKEY_AFTER_MS,
   REKEY_JITTER_MS,
   RETIRE_AFTER_MS,
+  UNUSED_REKEY_AFTER_MS,
 } from './key-agreement.ts';
 import { type DirectionKeys, deriveKeys, generateKeyPair, wipeKeys } from './key-schedule.ts';
 import { seeded } from './simulated-network.test.helper.ts';
@@ -86,6 +87,8 @@ class Pair {
   readonly wires: [{ at: number; message: KeyMessage }[], { at: number; message: KeyMessage }[]] = [[], []];
   delay: () => number = () => 20;
   readonly sent: KeyMessage[] = [];
+  /** Datagrams that each key has protected. */
+  flow = 1;
 
   constructor(terms: [{ plain: boolean; aes: boolean }, { plain: boolean; aes: boolean }], seed = 1) {
     const random = seeded(seed);
@@ -109,7 +112,7 @@ class Pair {
           const next = this.wires[end].shift();
           if (next !== undefined) this.sides[end].agreement.receive(next.message, this.now);
         }
-        this.sides[end].agreement.tick(this.now, 0, 0);
+        this.sides[end].agreement.tick(this.now, this.flow, this.flow);
       }
       observe();
     }
@@ -226,6 +229,32 @@ test('the old receiving key goes some seconds after the peer has switched, not b
   expect(a.receivers.has(second)).toBe(true);
   pair.run(pair.now + RETIRE_AFTER_MS + REKEY_JITTER_MS);
   expect([...a.receivers.keys()]).toEqual([second]);
+});
+
+test('a key that has protected nothing stays, and its time begins with its first datagram', () => {
+  const pair = new Pair([sealed, sealed]);
+  pair.flow = 0;
+  pair.start();
+  pair.run(KEY_LIFE_MS + 60_000);
+  const [a, b] = pair.sides;
+  expect([a.sender?.epoch, b.sender?.epoch]).toEqual([1, 1]);
+  expect(isAgreed(a, b) && isAgreed(b, a)).toBe(true);
+  pair.flow = 1;
+  pair.run(pair.now + REKEY_AFTER_MS);
+  expect([a.sender?.epoch, b.sender?.epoch]).toEqual([1, 1]);
+  pair.run(pair.now + REKEY_JITTER_MS + 1_000);
+  expect([a.sender?.epoch, b.sender?.epoch]).toEqual([2, 2]);
+  expect(isAgreed(a, b) && isAgreed(b, a)).toBe(true);
+});
+
+test('even an unused key is replaced after an hour', () => {
+  const pair = new Pair([sealed, sealed]);
+  pair.flow = 0;
+  pair.start();
+  pair.run(UNUSED_REKEY_AFTER_MS);
+  expect(pair.sides.map(({ sender }) => sender?.epoch)).toEqual([1, 1]);
+  pair.run(pair.now + REKEY_JITTER_MS + 1_000);
+  expect(pair.sides.map(({ sender }) => sender?.epoch)).toEqual([2, 2]);
 });
 
 test('many datagrams bring the next epoch forward', () => {

@@ -2,12 +2,18 @@ import { PeerError } from '@kith/base';
 import type { DirectAnswer, DirectControl, DirectOffer, Uid } from '@kith/protocol';
 import { type DirectionKeys, deriveKeys, generateKeyPair, type KeyPair, wipeKeys } from './key-schedule.ts';
 
-/** Age of a receiving key at which its receiver offers the next, so that it is replaced within 120 s (WireGuard's REKEY-AFTER-TIME). */
+/** Time from a receiving key's first datagram until its receiver offers the next: it is replaced within 120 s (WireGuard's REKEY-AFTER-TIME). */
 export const REKEY_AFTER_MS = 100_000;
 /** Drawn on top of it, so that a node's links do not all rekey in one instant. */
 export const REKEY_JITTER_MS = 15_000;
-/** A key of this age is used no more, whoever failed to replace it (WireGuard's REJECT-AFTER-TIME). */
+/** So long after its first datagram a key is used no more, whoever failed to replace it (WireGuard's REJECT-AFTER-TIME). */
 export const KEY_LIFE_MS = 180_000;
+/**
+ * The same two for a key that has not protected anything. Nothing is gained by replacing it, and the four messages each way were a third
+ * of what a link without traffic cost; an hour bounds how long it lies in memory.
+ */
+export const UNUSED_REKEY_AFTER_MS = 3_600_000;
+const UNUSED_KEY_LIFE_MS = UNUSED_REKEY_AFTER_MS + KEY_LIFE_MS;
 /** Datagrams of one key after which its receiver offers the next; twice as many end its life. */
 export const REKEY_AFTER_DATAGRAMS = 2 ** 29;
 /** How long an old receiving key outlives the peer's word that it has switched: what is still on its way may take that long. */
@@ -60,7 +66,8 @@ export interface KeyAgreementActions {
 interface Receiver {
   epoch: number;
   index: number;
-  installedAt: number;
+  isUsed: boolean;
+  endsAt: number;
   /** Set once the peer has switched to a later one. */
   removeAt: number;
 }
@@ -78,7 +85,9 @@ export class KeyAgreement {
   #answered: KeyEpoch | undefined;
   #answeredPlain = false;
   #lastAnswered = 0;
-  #sendingSince: number | undefined;
+  /** When the sending key ends; undefined: there is none. */
+  #sendingUntil: number | undefined;
+  #hasSent = false;
   #offerTokens = OFFERS_BURST;
   #tokensAt: number;
   #plain: boolean | null = null;
@@ -92,7 +101,7 @@ export class KeyAgreement {
 
   /** Whether what is sent is plain; null while nothing can be sent. */
   get plain(): boolean | null {
-    return this.#sendingSince === undefined ? null : this.#plain;
+    return this.#sendingUntil === undefined ? null : this.#plain;
   }
 
   /** Offers the first epoch of our direction. */
@@ -123,28 +132,46 @@ export class KeyAgreement {
    * @param sent datagrams sealed with the current sending key
    */
   tick(now: number, received: number, sent: number): void {
+    this.#noteUse(now, received > 0, sent > 0);
     for (const receiver of [...this.#receivers]) {
-      if (now >= receiver.removeAt || now - receiver.installedAt >= KEY_LIFE_MS) this.#drop(receiver);
+      if (now >= Math.min(receiver.removeAt, receiver.endsAt)) this.#drop(receiver);
     }
     if (this.#offer !== undefined) {
       if (now - this.#offer.at >= OFFER_RETRY_MS) this.#makeOffer(now);
     } else if (now >= this.#rekeyAt || received >= REKEY_AFTER_DATAGRAMS) {
       this.#makeOffer(now);
     }
-    if (this.#sendingSince === undefined) return;
-    if (now - this.#sendingSince >= KEY_LIFE_MS || sent >= 2 * REKEY_AFTER_DATAGRAMS) {
-      this.#sendingSince = undefined;
+    if (this.#sendingUntil === undefined) return;
+    if (now >= this.#sendingUntil || sent >= 2 * REKEY_AFTER_DATAGRAMS) {
+      this.#sendingUntil = undefined;
       this.#actions.stop();
     }
+  }
+
+  /** A key's time begins when it protects something. */
+  #noteUse(now: number, hasReceived: boolean, hasSent: boolean): void {
+    const current = this.#receivers.at(-1);
+    if (current !== undefined && hasReceived && !current.isUsed) {
+      current.isUsed = true;
+      current.endsAt = Math.min(current.endsAt, now + KEY_LIFE_MS);
+      // While the next is being agreed upon none is due.
+      if (this.#offer === undefined)
+        this.#rekeyAt = Math.min(this.#rekeyAt, this.#rekeyTime(now, REKEY_AFTER_MS));
+    }
+    if (this.#sendingUntil === undefined || !hasSent || this.#hasSent) return;
+    this.#hasSent = true;
+    this.#sendingUntil = Math.min(this.#sendingUntil, now + KEY_LIFE_MS);
+  }
+
+  #rekeyTime(now: number, after: number): number {
+    return now + after + this.#options.random() * REKEY_JITTER_MS;
   }
 
   /** When `tick` has something to do by the clock alone. */
   get dueAt(): number {
     let due = this.#offer === undefined ? this.#rekeyAt : this.#offer.at + OFFER_RETRY_MS;
-    for (const { removeAt, installedAt } of this.#receivers) {
-      due = Math.min(due, removeAt, installedAt + KEY_LIFE_MS);
-    }
-    return this.#sendingSince === undefined ? due : Math.min(due, this.#sendingSince + KEY_LIFE_MS);
+    for (const { removeAt, endsAt } of this.#receivers) due = Math.min(due, removeAt, endsAt);
+    return this.#sendingUntil === undefined ? due : Math.min(due, this.#sendingUntil);
   }
 
   /** Removes every key. */
@@ -153,8 +180,8 @@ export class KeyAgreement {
     for (const receiver of [...this.#receivers]) this.#drop(receiver);
     if (this.#answered !== undefined) wipeKeys(this.#answered.keys);
     this.#answered = undefined;
-    if (this.#sendingSince !== undefined) this.#actions.stop();
-    this.#sendingSince = undefined;
+    if (this.#sendingUntil !== undefined) this.#actions.stop();
+    this.#sendingUntil = undefined;
   }
 
   #makeOffer(now: number): void {
@@ -207,7 +234,7 @@ export class KeyAgreement {
     // An answer to an offer that we have given up: the next one is on its way.
     if (offer !== undefined && answer.epoch < offer.epoch) return;
     if (offer === undefined || answer.epoch !== offer.epoch) throw outOfTurn(answer.t, answer.epoch);
-    const { me, peer, random } = this.#options;
+    const { me, peer } = this.#options;
     const keys = this.#derive(offer.pair, answer.key, {
       epoch: offer.epoch,
       receiver: me,
@@ -220,8 +247,9 @@ export class KeyAgreement {
     const oldest = this.#receivers[0];
     if (this.#receivers.length >= MAX_RECEIVERS && oldest !== undefined) this.#drop(oldest);
     const { epoch, index } = offer;
-    this.#receivers.push({ epoch, index, installedAt: now, removeAt: Number.POSITIVE_INFINITY });
-    this.#rekeyAt = now + REKEY_AFTER_MS + random() * REKEY_JITTER_MS;
+    const lives = { isUsed: false, endsAt: now + UNUSED_KEY_LIFE_MS, removeAt: Number.POSITIVE_INFINITY };
+    this.#receivers.push({ epoch, index, ...lives });
+    this.#rekeyAt = this.#rekeyTime(now, UNUSED_REKEY_AFTER_MS);
     this.#actions.install({ epoch, index, keys });
     this.#actions.send({ t: 'direct_ready', epoch });
   }
@@ -233,7 +261,8 @@ export class KeyAgreement {
     if (answered === undefined || answered.epoch !== epoch) throw outOfTurn('direct_ready', epoch);
     this.#answered = undefined;
     this.#plain = this.#answeredPlain;
-    this.#sendingSince = now;
+    this.#sendingUntil = now + UNUSED_KEY_LIFE_MS;
+    this.#hasSent = false;
     this.#actions.use(answered);
     this.#actions.send({ t: 'direct_using', epoch });
   }

@@ -1,10 +1,10 @@
 import { type DirectCandidate, MIN_PROBE_BYTES } from '@kith/protocol';
-import { calmMoment } from './calm-grid.ts';
+import { calmMoment, gridMoment } from '../calm-grid.ts';
 import type { Address, RelayServer } from './direct-port.ts';
 import { type Flight, Flights, type Purpose } from './flights.ts';
 import type { Path } from './path.ts';
 import { PathSet, type PathSetOptions } from './path-set.ts';
-import { PathWatch } from './path-watch.ts';
+import { IDLE_KEEPALIVE_MS, PathWatch } from './path-watch.ts';
 
 /** How often a path is probed that is not in use. */
 const REPEAT_MS = 5_000;
@@ -14,6 +14,9 @@ const IDLE_REPEAT_MS = 20_000;
 
 /** The same of a path without a relay while one with a relay carries: somebody else's line is to be left soon. */
 const IDLE_DIRECT_REPEAT_MS = 10_000;
+
+/** Part of the time between two slow probes that is drawn, so that probes of many paths spread. */
+const REPEAT_JITTER = 0.4;
 
 /** Answers in a row that a path needs before it carries data. */
 const LEAST_ANSWERS = 2;
@@ -223,7 +226,7 @@ export class PathFinder {
     const isActive = path === this.#active;
     if (!isActive && now >= path.nextProbeAt) {
       this.#send(path, MIN_PROBE_BYTES, 'small', now);
-      path.scheduled(now, this.#repeatMs(path, now), this.#options.random());
+      path.scheduled(now, this.#repeatAt(path, now));
     }
     // A path that has not answered a small probe will not answer a large one.
     if (path.answers === 0) return;
@@ -317,7 +320,7 @@ export class PathFinder {
     if (before !== undefined) {
       before.betterAnswers = 0;
       before.forgetUnproved();
-      before.scheduled(now, REPEAT_MS, this.#options.random());
+      before.scheduled(now, now + this.#jittered(REPEAT_MS));
     }
     this.#active = path;
     path.betterAnswers = 0;
@@ -348,9 +351,16 @@ export class PathFinder {
     return true;
   }
 
-  #repeatMs(path: Path, now: number): number {
-    if (this.#active === undefined || !this.#watch.isIdle(now)) return REPEAT_MS;
-    return this.#active.isRelayed && !path.isRelayed ? IDLE_DIRECT_REPEAT_MS : IDLE_REPEAT_MS;
+  #repeatAt(path: Path, now: number): number {
+    if (this.#active === undefined || !this.#watch.isIdle(now)) return now + this.#jittered(REPEAT_MS);
+    const isBetterKind = this.#active.isRelayed && !path.isRelayed;
+    const repeatMs = isBetterKind ? IDLE_DIRECT_REPEAT_MS : IDLE_REPEAT_MS;
+    // Together with the probes of the active paths.
+    return gridMoment(now + repeatMs, IDLE_KEEPALIVE_MS);
+  }
+
+  #jittered(ms: number): number {
+    return ms * (1 + REPEAT_JITTER * (this.#options.random() - 0.5));
   }
 
   #stalled(now: number): void {

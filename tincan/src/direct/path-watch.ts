@@ -1,3 +1,4 @@
+import { gridMoment } from '../calm-grid.ts';
 import type { Path } from './path.ts';
 
 /** How often the active path is probed while data flows, with a small and with a full-size probe, ms. */
@@ -6,17 +7,20 @@ const KEEPALIVE_MS = 500;
 /** A link without data for this long is idle: nothing is lost on a path that dies, so it is watched less closely. */
 const IDLE_AFTER_MS = 5_000;
 
-/** How often the active path of an idle link is probed, with a small probe only; ten idle links must not cost a CPU's per cent. */
-const IDLE_KEEPALIVE_MS = 5_000;
+/**
+ * How often the active path of an idle link is probed, with a small probe only, at whole multiples of this: ten idle links must not cost
+ * a CPU's per cent.
+ */
+export const IDLE_KEEPALIVE_MS = 10_000;
 
 /**
  * A probe of the peer's says as much of an idle path as one of our own, but for the way to the peer. Who was asked waits a little longer than
  * the peer does until its next probe, so that one end asks and not both; drawn, because two that ask at the same moment would go on so. Its
  * own way it proves now and then all the same.
  */
-const IDLE_ASKED_MS = 5_500;
+const IDLE_ASKED_MS = 10_500;
 const IDLE_ASKED_SPREAD_MS = 1_000;
-const IDLE_PROVE_MS = 15_000;
+const IDLE_PROVE_MS = 30_000;
 
 /** How often the active path is probed once an answer is overdue. */
 const RETRY_MS = 250;
@@ -118,7 +122,7 @@ export class PathWatch {
   scheduled(now: number): 'small' | 'full' | undefined {
     if (now < this.#keepaliveAt) return undefined;
     const isIdle = this.isIdle(now);
-    this.#keepaliveAt = now + (isIdle ? IDLE_KEEPALIVE_MS : KEEPALIVE_MS);
+    this.#keepaliveAt = isIdle ? gridMoment(now + IDLE_KEEPALIVE_MS, IDLE_KEEPALIVE_MS) : now + KEEPALIVE_MS;
     return isIdle ? 'small' : 'full';
   }
 

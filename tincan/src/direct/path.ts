@@ -10,9 +10,6 @@ export type PathKind = 'host' | 'mapped' | 'relay' | 'reflexive';
  */
 const BURST_MS = [0, 50, 150, 400, 1_000];
 
-/** Part of the time between two slow probes that is drawn, so that probes of many paths spread. */
-const REPEAT_JITTER = 0.4;
-
 /** Fewest and most ms before a probe counts as unanswered; in between, three round trips. */
 const LEAST_GRACE_MS = 200;
 const MOST_GRACE_MS = 1_000;
@@ -94,14 +91,13 @@ export class Path {
     return now - this.#burstAt < 1_000;
   }
 
-  /** A probe of the schedule was sent: sets the time of the next, which is about `repeatMs` away when the dense ones are over. */
-  scheduled(now: number, repeatMs: number, random: number): void {
+  /** A probe of the schedule was sent: sets the time of the next, which is `repeatAt` when the dense ones are over. */
+  scheduled(now: number, repeatAt: number): void {
     // A schedule that was overtaken (a stalled process) does not send what it missed.
     do this.#burst++;
     while (this.#burst < BURST_MS.length && this.#burstAt + (BURST_MS[this.#burst] ?? 0) <= now);
     const offset = BURST_MS[this.#burst];
-    this.nextProbeAt =
-      offset === undefined ? now + repeatMs * (1 + REPEAT_JITTER * (random - 0.5)) : this.#burstAt + offset;
+    this.nextProbeAt = offset === undefined ? repeatAt : this.#burstAt + offset;
   }
 
   sent(now: number): void {

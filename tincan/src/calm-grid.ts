@@ -8,3 +8,11 @@ const CALM_GRID_MS = 1_000;
 export function calmMoment(at: number): number {
   return Math.ceil(at / CALM_GRID_MS) * CALM_GRID_MS;
 }
+
+/**
+ * The last multiple of `grid` that is not after `at`: what each link of a process repeats in about that time, all of them do at the same
+ * moment then. The answers come together as well, and each finds warm what the one before it needed. Milliseconds.
+ */
+export function gridMoment(at: number, grid: number): number {
+  return Math.floor(at / grid) * grid;
+}
