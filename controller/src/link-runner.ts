@@ -10,6 +10,7 @@ import {
 import type { Addressing } from './addressing/index.ts';
 import type { IceServers } from './ice-servers.ts';
 import type { LinkStories } from './link-stories.ts';
+import { LinkTurns } from './link-turns.ts';
 import type { PeerAction } from './peer-state.ts';
 import type { Peer } from './peer-table.ts';
 import type { TincanClient } from './tincan-client.ts';
@@ -35,6 +36,7 @@ export interface RunnerParts {
 export class LinkRunner {
   readonly #parts: RunnerParts;
   readonly counters = { links_requested: 0 };
+  readonly turns = new LinkTurns();
   /** How UDP leaves this machine, as tincan said last; told to the peers. */
   network: NetworkView | undefined;
 
@@ -87,7 +89,11 @@ export class LinkRunner {
             security: { mine, theirs: remote.terms },
           }),
     };
-    tincan.call('create_link', parameters).catch((error: unknown) => {
+    const askedAt = monotonicMs();
+    const call = tincan
+      .call('create_link', parameters)
+      .finally(() => this.turns.answered(askedAt, monotonicMs()));
+    call.catch((error: unknown) => {
       const now = monotonicMs();
       const taken = error instanceof KithError && error.code === 'ATTEMPT_TAKEN';
       log.warn({ peer: uid, attempt }, describeError(error));

@@ -48,7 +48,9 @@ export interface PeerCircleParts {
 export class PeerCircle {
   readonly #parts: PeerCircleParts;
   readonly #timers = new Timers();
-  readonly counters = { revoked: 0, links_of_other_account: 0 };
+  /** Nodes that are there and wait for their turn to be linked, in the order in which they came. */
+  readonly #waiting = new Set<Uid>();
+  readonly counters = { revoked: 0, links_of_other_account: 0, attempts_put_off: 0 };
 
   constructor(parts: PeerCircleParts) {
     this.#parts = parts;
@@ -97,8 +99,13 @@ export class PeerCircle {
 
   /** A node is there: links it, if that is wanted and there is room. */
   #link(uid: Uid): void {
+    this.#waiting.delete(uid);
     const peer = this.#parts.peers.get(uid);
     if (peer?.present !== true || !this.#parts.ready()) return;
+    if (isUnlinked(peer) && !this.#mayBegin()) {
+      this.#waiting.add(uid);
+      return;
+    }
     const now = monotonicMs();
     this.perform(peer, peer.machine.present(now, this.#parts.watch.hasSpareRoom()));
     this.schedule();
@@ -124,6 +131,7 @@ export class PeerCircle {
   }
 
   forget(uid: Uid): void {
+    this.#waiting.delete(uid);
     this.#parts.peers.delete(uid);
     this.#parts.addresses.forget(uid);
   }
@@ -171,6 +179,17 @@ export class PeerCircle {
       return;
     }
     const now = monotonicMs();
+    if (
+      type === 'con_req' &&
+      isUnlinked(peer) &&
+      this.#parts.peers.connecting >= this.#parts.runner.turns.accepts
+    ) {
+      this.counters.attempts_put_off++;
+      // It asks again, and is asked when its turn comes.
+      this.#waiting.add(signal.uid);
+      incoming.refuse('resource-constraint');
+      return;
+    }
     if (type === 'con_req' && !this.#parts.watch.admits(peer, now)) {
       incoming.refuse('resource-constraint');
       return;
@@ -264,15 +283,50 @@ export class PeerCircle {
 
   /** One timer for all machines. While the hub is away nothing could be signalled, so no attempt is begun or given up. */
   schedule(): void {
-    const next = Math.min(...[...this.#parts.peers.values()].map(({ machine }) => machine.nextDeadline()));
+    this.#beginWaiting();
+    const mayBegin = this.#mayBegin();
+    const due = [...this.#parts.peers.values()].filter((peer) => mayBegin || !isWaiting(peer));
+    const next = Math.min(...due.map(({ machine }) => machine.nextDeadline()));
     if (!Number.isFinite(next) || !this.#parts.ready() || this.#parts.session()?.state.state !== 'online') {
       this.#timers.clear('machines');
       return;
     }
     this.#timers.after('machines', Math.max(MIN_TICK_MS, next - monotonicMs()), () => {
       const now = monotonicMs();
-      for (const peer of this.#parts.peers.values()) this.perform(peer, peer.machine.tick(now));
+      let room = this.#parts.runner.turns.begins - this.#parts.peers.connecting;
+      for (const peer of this.#parts.peers.values()) {
+        if (isWaiting(peer) && room <= 0) continue;
+        const wasWaiting = isWaiting(peer);
+        this.perform(peer, peer.machine.tick(now));
+        if (wasWaiting && !isWaiting(peer)) room--;
+      }
       this.schedule();
     });
   }
+
+  /** Whether there is room for another attempt of our own. */
+  #mayBegin(): boolean {
+    return this.#parts.peers.connecting < this.#parts.runner.turns.begins;
+  }
+
+  #beginWaiting(): void {
+    for (const uid of this.#waiting) {
+      if (!this.#mayBegin()) return;
+      this.#waiting.delete(uid);
+      const peer = this.#parts.peers.get(uid);
+      if (peer?.present !== true || !this.#parts.ready()) continue;
+      const room = this.#parts.watch.hasSpareRoom();
+      this.perform(peer, peer.machine.present(monotonicMs(), room));
+    }
+  }
+}
+
+/** No link, no attempt, and nothing that speaks against one. */
+function isUnlinked({ machine }: Peer): boolean {
+  return machine.state.is === 'idle' || machine.state.is === 'waiting';
+}
+
+/** Its last attempt failed, and the next is due some time. */
+function isWaiting({ machine }: Peer): boolean {
+  return machine.state.is === 'waiting';
 }

@@ -66,6 +66,13 @@ export class PeerTable extends Map<Uid, Peer> {
     return count;
   }
 
+  /** Links that are being made where there is none. */
+  get connecting(): number {
+    let count = 0;
+    for (const { machine } of this.values()) if (machine.state.is === 'connecting') count++;
+    return count;
+  }
+
   /** How much the links are used, as far as measured. */
   uses(now: number): LinkUse[] {
     return [...this].flatMap(([uid, { machine, idle }]): LinkUse[] => {

@@ -18,7 +18,10 @@ import {
   parseApiReply,
 } from '@kith/protocol';
 
-/** A call on loopback is answered within milliseconds; set_local_ip runs `ip`, which takes tens. */
+/**
+ * A call on loopback is answered within milliseconds; set_local_ip runs `ip`, which takes tens. Each repetition waits twice as long: to a
+ * tincan that is busy for seconds each is more to do.
+ */
 const CALL_TIMEOUT_MS = 1_500;
 /**
  * `kith status` gives up after two seconds, and must hear of a tincan that died a moment ago; one that lives answers within 20 ms, and
@@ -125,7 +128,7 @@ export class TincanCalls {
   async call(method: ApiMethod, parameters: object = {}): Promise<ApiReply[]> {
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#callOnce(method, parameters, CALL_TIMEOUT_MS);
+        return await this.#callOnce(method, parameters, CALL_TIMEOUT_MS * 2 ** (tries - 1));
       } catch (error) {
         if (!(error instanceof SystemError) || error.code !== 'TINCAN_SILENT' || tries >= CALL_TRIES)
           throw error;

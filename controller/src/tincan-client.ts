@@ -11,9 +11,11 @@ const HEARTBEAT_MS = 5_000;
 /** The same while it does not answer: it starts within half a second, and links wait for it. */
 const SEARCH_MS = 100;
 
-/** How long a heartbeat waits, and how many in a row must fail before tincan counts as lost: a busy tincan is not a dead one. */
+/** How long a heartbeat waits, and how many in a row must fail before tincan counts as lost when there was a reason to ask. */
 const HEARTBEAT_TIMEOUT_MS = 500;
 const LOST_AFTER_FAILURES = 3;
+/** The same when there was none, 6 s in all: a busy tincan is not a dead one, and taking it up anew would make it busier. */
+const SILENT_AFTER_FAILURES = 10;
 
 export interface TincanClientEvents {
   /** tincan answers, for the first time or as a new process: it knows nothing of what was said before. */
@@ -35,6 +37,8 @@ export class TincanClient {
   #down: string | null = 'not reached yet';
   #failures = 0;
   #isAsking = false;
+  /** Since its last answer somebody has said that it may be gone. */
+  #isDoubted = false;
   /** There was a reason to ask while an answer was awaited. */
   #askAgain = false;
 
@@ -68,6 +72,7 @@ export class TincanClient {
 
   /** There may be another tincan than before, or none: asks at once. */
   look(): void {
+    this.#isDoubted = true;
     if (this.#isAsking) this.#askAgain = true;
     else if (this.#calls !== undefined) void this.#heartbeat(this.#calls);
   }
@@ -112,6 +117,7 @@ export class TincanClient {
       if (!calls.hasSecret) await calls.readSecret(this.#secretFile);
       const { instance } = await calls.ask(HEARTBEAT_TIMEOUT_MS);
       this.#failures = 0;
+      this.#isDoubted = false;
       if (instance !== this.#instance) await this.#newInstance(calls);
     } catch (error) {
       this.#fail(calls, describeError(error));
@@ -133,7 +139,7 @@ export class TincanClient {
   #fail(calls: TincanCalls, reason: string): void {
     this.#failures++;
     const wasUp = this.#down === null;
-    if (wasUp && this.#failures < LOST_AFTER_FAILURES) return;
+    if (wasUp && this.#failures < (this.#isDoubted ? LOST_AFTER_FAILURES : SILENT_AFTER_FAILURES)) return;
     this.#down = reason;
     // A tincan that was started anew may have a new secret.
     calls.forgetSecret();

@@ -69,6 +69,9 @@ function rowOf({ jid, uid, reason }: WaitingNode): LinkStatus {
 
 /** Why a signal did not reach its node, and where it did but the node does not know this one, what has to be done there. */
 export function whyNotDelivered(error: unknown, self: string, uid: string): string {
-  if (!(error instanceof SignalRefused) || error.condition !== NOT_TRUSTED) return describeError(error);
+  if (!(error instanceof SignalRefused)) return describeError(error);
+  if (error.condition === 'resource-constraint')
+    return 'it has no room for another link now, and is asked again';
+  if (error.condition !== NOT_TRUSTED) return describeError(error);
   return `this node is new to it; there: kith trust accept ${shellWord(self)} ${uid} (or verify, where trust is strict)`;
 }

@@ -29,7 +29,7 @@ export const NETWORK = 'demo';
 export const OVERLAY_INTERFACE = 'kith0';
 
 // `kith up` itself gives up after 10 s; a loaded machine gets more.
-const COMMAND_TIMEOUT_MS = 30_000;
+const COMMAND_TIMEOUT_MS = 75_000;
 const STATUS_POLL_MS = 10;
 
 // This file runs as test/lab/kith-node.ts (vitest) and as test/dist/lab/kith-node.js.

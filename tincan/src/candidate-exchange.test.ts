@@ -93,6 +93,12 @@ class FakeRelay {
   dropped = 0;
   isClosed = false;
 
+  isNeeded = true;
+
+  notNeeded(): void {
+    this.isNeeded = false;
+  }
+
   listen(events: Parameters<IceRelay['listen']>[0]): void {
     this.events = events;
   }
@@ -159,6 +165,7 @@ test('an address that ICE goes without is given back, one that it goes by is kep
   const [spare, used] = [new FakeRelay(), new FakeRelay()];
   exchange = newExchange(spare);
   exchange.online(1_000);
+  expect(spare.isNeeded).toBe(false);
   exchange.tick(3_999, () => pairTo('10.0.0.2:5000'));
   expect(spare.isClosed).toBe(false);
   spare.dropped = 3;

@@ -47,7 +47,7 @@ export interface CandidateActions {
 /** What is needed of a LinkRelay. */
 export type IceRelay = Pick<
   LinkRelay,
-  'listen' | 'setIcePort' | 'reach' | 'named' | 'stream' | 'dropped' | 'close'
+  'listen' | 'setIcePort' | 'reach' | 'named' | 'notNeeded' | 'stream' | 'dropped' | 'close'
 >;
 
 export interface CandidateParts {
@@ -115,6 +115,7 @@ export class CandidateExchange {
   /** The link is online: from now on it counts which pair ICE has selected. */
   online(now: number): void {
     this.#onlineAt = now;
+    this.#relay?.notNeeded();
   }
 
   /** Gives the address at a TURN server back when the pair that ICE selected does not go by it. */

@@ -4,6 +4,7 @@ import type { Callback } from './callback.ts';
 import { calmMoment } from './calm-grid.ts';
 import { LibraryThreads } from './channel/library-threads.ts';
 import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
+import { isRelayedPair } from './channel/peer-session.ts';
 import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
 import { firstStunServer } from './first-stun-server.ts';
 import { iceServersFor, iceServersOf } from './ice-servers.ts';
@@ -14,6 +15,7 @@ import type { Overlay } from './overlay.ts';
 import type { PathHistories } from './path-histories.ts';
 import type { PeerAddresses } from './peer-addresses.ts';
 import { LinkRelay } from './relay/link-relay.ts';
+import { RelayPatience } from './relay/relay-patience.ts';
 import type { StreamRelays } from './relay/stream-relays.ts';
 import type { Relay } from './relay.ts';
 import { resolveHost } from './resolve-host.ts';
@@ -42,6 +44,7 @@ export class LinkDesk {
   readonly #parts: LinkDeskParts;
   readonly #timers = new Timers();
   readonly #threads = new LibraryThreads();
+  readonly #patience = new RelayPatience();
   readonly counters = { links_opened: 0, links_closed: 0 };
 
   constructor(parts: LinkDeskParts) {
@@ -67,11 +70,13 @@ export class LinkDesk {
       const iceServers = iceServersOf(parameters);
       node().direct?.setServers(iceServers);
       const servers = iceServersFor(iceServers, node().direct?.network());
-      const relay = LinkRelay.open(servers, {
+      const options = {
         relays: streamRelays,
         resolve: resolveHost,
-        isExcluded: (ip) => node().isExcluded(ip),
-      });
+        isExcluded: (ip: string) => node().isExcluded(ip),
+      };
+      const patience = this.#patience.ms(node().direct?.network());
+      const relay = LinkRelay.open(servers, options, patience);
       try {
         const stunServer = await firstStunServer(servers);
         const rest = { iceServers, stunServer, relay, accounts, translation, history: histories.of(uid) };
@@ -157,6 +162,8 @@ export class LinkDesk {
       peers.release(link.uid);
       relay.forget(link.uid);
     }
+    const { pair, ageMs } = link.report(performance.now());
+    if (!isRelayedPair(pair)) this.#patience.cameUp(ageMs);
     peers.bind(link, hello);
     callback.notify({ type: 'con_stat', uid: link.uid, data: 'online', attempt: link.attempt });
     log.info({ peer: link.uid, attempt: link.attempt }, 'link online');

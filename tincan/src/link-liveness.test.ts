@@ -20,7 +20,8 @@ function run(
 
 test('a peer that neither way hears is gone after 5 s, suspect after 1.5 s, while data flows', () => {
   const link = new LinkLiveness(0);
-  let used = 0;
+  let used = 1;
+  link.noteTraffic(used, 0);
   let suspectAt: number | undefined;
   const endedAt = run(
     link,
@@ -53,7 +54,7 @@ test('a channel that was given up leaves a link that the direct carrier keeps, a
   expect(link.channelLost(30_000, 29_900)).toBe(true);
   expect(link.look(30_100, 30_050)).toBe(true);
   expect(link.isSuspect).toBe(true);
-  expect(run(link, 30_250, 60_000, () => 30_050)).toBe(43_250);
+  expect(run(link, 30_250, 60_000, () => 30_050)).toBe(46_250);
 });
 
 test('a link without data is calm, and its channel is pinged each 30 s while the direct carrier hears the peer', () => {

@@ -14,14 +14,12 @@ const IDLE_AFTER_MS = 20_000;
  * -Infinity: never.
  */
 export class LinkLiveness {
-  readonly #createdAt: number;
   readonly #channel: Liveness;
   readonly #loss = new ChannelLoss();
   readonly #traffic = new TrafficClock();
   #isSuspect = false;
 
   constructor(now: number) {
-    this.#createdAt = now;
     this.#channel = new Liveness(now);
   }
 
@@ -93,7 +91,8 @@ export class LinkLiveness {
     return Math.max(0, Math.min(this.#channel.silence(now), now - heardDirectly));
   }
 
+  /** A link that has not carried anything yet is a quiet one: fifty that come up at once would otherwise be watched closely for nothing. */
   #quietMs(now: number): number {
-    return this.#traffic.idleMs(now) ?? now - this.#createdAt;
+    return this.#traffic.idleMs(now) ?? Number.POSITIVE_INFINITY;
   }
 }

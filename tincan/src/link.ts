@@ -438,6 +438,7 @@ export class Link {
       plain,
       iceServers: this.#iceServers,
       peerKnowsRelays: hello.features.includes(DIRECT_RELAY_FEATURE),
+      tookMs: performance.now() - this.#createdAt,
       channelRtt: () => (isRelayedPair(this.#pair) ? null : this.#liveness.rtt),
       send: (message) => void this.#send(message),
       events: this.#history,

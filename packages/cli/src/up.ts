@@ -18,8 +18,11 @@ import { supervisorMessage } from './supervisor-messages.ts';
 /** States in which the hub, or what is in the way to it, has given an answer. */
 const HUB_SPOKE: ReadonlySet<string> = new Set(['online', 'waiting', 'refused', 'conflict']);
 const SUPERVISOR_MAIN = fileURLToPath(new URL('./supervisor-main.js', import.meta.url));
-/** Both processes start in about a second; a small board with a slow card takes several. */
-const START_MS = 20_000;
+/**
+ * Both processes start in about a second; a small board with a slow card takes several, and a machine that runs thirty other networks
+ * more than twenty. Nobody waits so long for a start that has failed: a process that dies or stands still ends it.
+ */
+const START_MS = 60_000;
 /**
  * What tincan says is wrong for so long will not mend itself: it tries every two seconds, and an earlier network that is just ending
  * is gone by then.

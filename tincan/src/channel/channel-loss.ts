@@ -3,8 +3,8 @@
  * each quarter of one.
  */
 const BUSY_ALIVE_MS = 2_500;
-/** The same of a path that carries nothing: it is probed each 10 s, and given up 1.9 s after a probe without an answer. */
-const IDLE_ALIVE_MS = 13_000;
+/** The same of a path that carries nothing: it is probed each 10 s, and given up 5 s after a probe without an answer. */
+const IDLE_ALIVE_MS = 16_000;
 
 /**
  * Decides how long a link lives whose control channel is silent or gone while the direct carrier still hears the peer. ICE does not

@@ -6,6 +6,8 @@ import {
   CHANGED_SUSPECT_AFTER_MS,
   CHANNEL_SUSPECT_AFTER_MS,
   DEAD_AFTER_MS,
+  DOUBT_DEAD_AFTER_MS,
+  DOUBT_SUSPECT_AFTER_MS,
   IDLE_DEAD_AFTER_MS,
   IDLE_PING_INTERVAL_MS,
   IDLE_SUSPECT_AFTER_MS,
@@ -73,7 +75,7 @@ test('an idle link whose peer the direct carrier hears is pinged seldom, and its
   expect(pings).toBe(60_000 / CARRIED_PING_INTERVAL_MS);
 });
 
-test('when the direct carrier goes silent as well, the channel is asked at once and has the whole time of a busy one', () => {
+test('when the direct carrier goes silent as well, the channel is asked at once and has its time to answer', () => {
   const liveness = new Liveness(0);
   liveness.pingDue(0);
   const heardAt = 13_000;
@@ -84,8 +86,10 @@ test('when the direct carrier goes silent as well, the channel is asked at once 
   look(silentAt);
   expect(liveness.isIdle).toBe(false);
   expect(liveness.pingDue(silentAt)).toBeDefined();
-  expect(liveness.isDead(silentAt + DEAD_AFTER_MS)).toBe(false);
-  expect(liveness.isDead(silentAt + DEAD_AFTER_MS + 1)).toBe(true);
+  expect(liveness.isSuspect(silentAt + DOUBT_SUSPECT_AFTER_MS, heardAt)).toBe(false);
+  expect(liveness.isSuspect(silentAt + DOUBT_SUSPECT_AFTER_MS + 1, heardAt)).toBe(true);
+  expect(liveness.isDead(silentAt + DOUBT_DEAD_AFTER_MS)).toBe(false);
+  expect(liveness.isDead(silentAt + DOUBT_DEAD_AFTER_MS + 1)).toBe(true);
   liveness.heard(silentAt + 10);
   look(silentAt + 250);
   expect(liveness.isIdle).toBe(true);

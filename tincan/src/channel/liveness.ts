@@ -36,6 +36,13 @@ export const IDLE_SUSPECT_AFTER_MS = 7_500;
 /** An idle path is probed each 10 s (IDLE_KEEPALIVE_MS of path-watch.ts); the answer to one that was lost comes a second later. */
 export const CARRIED_SUSPECT_AFTER_MS = 12_500;
 
+/**
+ * The direct carrier went silent on an idle link: how long the channel, asked each second from then on, has to answer until another path
+ * is prepared, and until the link ends, 20 s after the peer was last heard. It may be busy for seconds, and nothing is lost meanwhile.
+ */
+export const DOUBT_SUSPECT_AFTER_MS = 3_000;
+export const DOUBT_DEAD_AFTER_MS = 7_500;
+
 /** The same after this machine's network changed, which is a reason by itself: time for an answer to the ping that is sent then. */
 export const CHANGED_SUSPECT_AFTER_MS = 400;
 /** So many round trips as well; the first packet by a new way is often a little slower. */
@@ -96,7 +103,7 @@ export class Liveness {
     const wasCarried = this.#isCarried;
     this.#isCarried = isQuiet && now - elsewhere <= CARRIED_SUSPECT_AFTER_MS;
     if (wasCarried && !this.#isCarried) this.#isDoubted = true;
-    else if (this.#isCarried || this.#lastHeard > this.#busySince) this.#isDoubted = false;
+    else if (!isQuiet || this.#isCarried || this.#lastHeard > this.#busySince) this.#isDoubted = false;
     const isIdle = isQuiet && !this.#isDoubted;
     if (this.#isIdle && !isIdle) this.#busySince = now;
     this.#isIdle = isIdle;
@@ -141,7 +148,8 @@ export class Liveness {
 
   isDead(now: number): boolean {
     if (this.#isIdle) return this.silence(now) > IDLE_DEAD_AFTER_MS;
-    return now - Math.max(this.#lastHeard, this.#busySince) > DEAD_AFTER_MS;
+    const deadAfter = this.#isDoubted ? DOUBT_DEAD_AFTER_MS : DEAD_AFTER_MS;
+    return now - Math.max(this.#lastHeard, this.#busySince) > deadAfter;
   }
 
   /**
@@ -161,7 +169,8 @@ export class Liveness {
       );
     }
     const idleSuspectAfter = this.#isCarried ? CARRIED_SUSPECT_AFTER_MS : IDLE_SUSPECT_AFTER_MS;
-    return now - Math.max(heard, since) > (this.#isIdle ? idleSuspectAfter : SUSPECT_AFTER_MS);
+    const busySuspectAfter = this.#isDoubted ? DOUBT_SUSPECT_AFTER_MS : SUSPECT_AFTER_MS;
+    return now - Math.max(heard, since) > (this.#isIdle ? idleSuspectAfter : busySuspectAfter);
   }
 
   /** Milliseconds since the peer was last heard. */

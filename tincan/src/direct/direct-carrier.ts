@@ -49,6 +49,8 @@ export interface DirectCarrierOptions extends PathSetOptions {
   events?: EventLog | undefined;
   /** The peer knows candidates of kind `relay`. */
   peerKnowsRelays: boolean;
+  /** How long the link took to come up, ms. */
+  tookMs: number;
   /** The round trip of the data channel, ms, where no relay carries it; null: a relay does, or it is not known. */
   channelRtt: () => number | null;
 }
@@ -123,7 +125,10 @@ export class DirectCarrier {
     this.#events = options.events ?? new EventLog();
     const { random } = options;
     // One allocation joins the two: the smaller UID asks first.
-    this.#need = new RelayNeed({ isFirst: options.me < options.peer }, options.clock());
+    this.#need = new RelayNeed(
+      { isFirst: options.me < options.peer, tookMs: options.tookMs },
+      options.clock(),
+    );
     this.#finder = new PathFinder(
       {
         ladder: (family, isRelayed) => options.ladder(family, isRelayed),
@@ -354,7 +359,7 @@ export class DirectCarrier {
     this.#note(`sends with the keys of epoch ${epoch}, ${how}`);
     this.#finder.setCandidates(this.#candidates, clock());
     // Addresses that the peer's probes showed before could not be probed without a key.
-    this.#finder.networkChanged(clock());
+    this.#finder.tryAll(clock());
   }
 
   #stop(): void {

@@ -73,6 +73,7 @@ function world(
       plain: options.plain?.[which] ?? false,
       iceServers: options.ice ?? [],
       peerKnowsRelays: true,
+      tookMs: 200,
       channelRtt: () => null,
       // The control channel is slower than the wire, ordered and reliable.
       send: (message: DirectControl) => {

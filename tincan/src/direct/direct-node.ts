@@ -78,6 +78,8 @@ export interface OpenDirect {
   iceServers: readonly IceServer[];
   /** The peer knows candidates of kind `relay`. */
   peerKnowsRelays: boolean;
+  /** How long the link took to come up, ms. */
+  tookMs: number;
   /** The round trip of the link's data channel, ms; null where a relay carries it, or nothing was measured. */
   channelRtt(): number | null;
   send(message: DirectControl): void;
@@ -148,6 +150,7 @@ export class DirectNode {
         random: Math.random,
         events: link.events,
         peerKnowsRelays: link.peerKnowsRelays,
+        tookMs: link.tookMs,
         channelRtt: link.channelRtt,
         ladder: (family, isRelayed) => sizeLadder(family, mtus, isRelayed),
         isForbidden: (ip) =>

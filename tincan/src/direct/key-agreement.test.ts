@@ -89,6 +89,8 @@ class Pair {
   readonly sent: KeyMessage[] = [];
   /** Datagrams that each key has protected. */
   flow = 1;
+  /** What was sealed is lost on its way. */
+  isLossy = false;
 
   constructor(terms: [{ plain: boolean; aes: boolean }, { plain: boolean; aes: boolean }], seed = 1) {
     const random = seeded(seed);
@@ -112,7 +114,7 @@ class Pair {
           const next = this.wires[end].shift();
           if (next !== undefined) this.sides[end].agreement.receive(next.message, this.now);
         }
-        this.sides[end].agreement.tick(this.now, this.flow, this.flow);
+        this.sides[end].agreement.tick(this.now, this.isLossy ? 0 : this.flow, this.flow);
       }
       observe();
     }
@@ -245,6 +247,31 @@ test('a key that has protected nothing stays, and its time begins with its first
   pair.run(pair.now + REKEY_JITTER_MS + 1_000);
   expect([a.sender?.epoch, b.sender?.epoch]).toEqual([2, 2]);
   expect(isAgreed(a, b) && isAgreed(b, a)).toBe(true);
+});
+
+test('a key of which nothing arrived is replaced within its life all the same', () => {
+  const pair = new Pair([sealed, sealed]);
+  pair.isLossy = true;
+  pair.start();
+  const epochs: number[] = [];
+  pair.run(2 * KEY_LIFE_MS, () => {
+    for (const side of pair.sides) if (pair.now > 1_000) epochs.push(side.sender?.epoch ?? 0);
+  });
+  expect(Math.min(...epochs)).toBe(1);
+  expect(Math.max(...epochs)).toBeGreaterThanOrEqual(3);
+  expect(isAgreed(...pair.sides)).toBe(true);
+});
+
+test('a peer that says again and again that it uses a key makes nobody work', () => {
+  const pair = new Pair([sealed, sealed]);
+  pair.flow = 0;
+  pair.start();
+  pair.run(1_000);
+  const [a] = pair.sides;
+  const before = pair.sent.length;
+  for (let count = 0; count < 1_000; count++) a.agreement.receive({ t: 'direct_using', epoch: 1 }, pair.now);
+  pair.run(2_000);
+  expect(pair.sent.length).toBe(before);
 });
 
 test('even an unused key is replaced after an hour', () => {

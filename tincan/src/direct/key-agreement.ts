@@ -14,6 +14,12 @@ export const KEY_LIFE_MS = 180_000;
  */
 export const UNUSED_REKEY_AFTER_MS = 3_600_000;
 const UNUSED_KEY_LIFE_MS = UNUSED_REKEY_AFTER_MS + KEY_LIFE_MS;
+/**
+ * The receiver may not know that its key is in use: all that was sealed with it was lost. A sender who has heard of no other key so long
+ * after the first datagram says again that it uses this one, and again at each of these intervals.
+ */
+const REMIND_AFTER_MS = REKEY_AFTER_MS + REKEY_JITTER_MS + 5_000;
+const REMIND_EACH_MS = 20_000;
 /** Datagrams of one key after which its receiver offers the next; twice as many end its life. */
 export const REKEY_AFTER_DATAGRAMS = 2 ** 29;
 /** How long an old receiving key outlives the peer's word that it has switched: what is still on its way may take that long. */
@@ -66,6 +72,10 @@ export interface KeyAgreementActions {
 interface Receiver {
   epoch: number;
   index: number;
+  installedAt: number;
+  /** The peer has said that it uses it. */
+  isTaken: boolean;
+  /** It has opened something. */
   isUsed: boolean;
   endsAt: number;
   /** Set once the peer has switched to a later one. */
@@ -87,7 +97,10 @@ export class KeyAgreement {
   #lastAnswered = 0;
   /** When the sending key ends; undefined: there is none. */
   #sendingUntil: number | undefined;
+  #sendingEpoch = 0;
   #hasSent = false;
+  /** When the peer is told again which key is in use. */
+  #remindAt = Number.POSITIVE_INFINITY;
   #offerTokens = OFFERS_BURST;
   #tokensAt: number;
   #plain: boolean | null = null;
@@ -144,7 +157,11 @@ export class KeyAgreement {
     if (this.#sendingUntil === undefined) return;
     if (now >= this.#sendingUntil || sent >= 2 * REKEY_AFTER_DATAGRAMS) {
       this.#sendingUntil = undefined;
+      this.#remindAt = Number.POSITIVE_INFINITY;
       this.#actions.stop();
+    } else if (now >= this.#remindAt) {
+      this.#remindAt = now + REMIND_EACH_MS;
+      this.#actions.send({ t: 'direct_using', epoch: this.#sendingEpoch });
     }
   }
 
@@ -161,6 +178,7 @@ export class KeyAgreement {
     if (this.#sendingUntil === undefined || !hasSent || this.#hasSent) return;
     this.#hasSent = true;
     this.#sendingUntil = Math.min(this.#sendingUntil, now + KEY_LIFE_MS);
+    this.#remindAt = now + REMIND_AFTER_MS;
   }
 
   #rekeyTime(now: number, after: number): number {
@@ -171,7 +189,7 @@ export class KeyAgreement {
   get dueAt(): number {
     let due = this.#offer === undefined ? this.#rekeyAt : this.#offer.at + OFFER_RETRY_MS;
     for (const { removeAt, endsAt } of this.#receivers) due = Math.min(due, removeAt, endsAt);
-    return this.#sendingUntil === undefined ? due : Math.min(due, this.#sendingUntil);
+    return this.#sendingUntil === undefined ? due : Math.min(due, this.#sendingUntil, this.#remindAt);
   }
 
   /** Removes every key. */
@@ -247,8 +265,8 @@ export class KeyAgreement {
     const oldest = this.#receivers[0];
     if (this.#receivers.length >= MAX_RECEIVERS && oldest !== undefined) this.#drop(oldest);
     const { epoch, index } = offer;
-    const lives = { isUsed: false, endsAt: now + UNUSED_KEY_LIFE_MS, removeAt: Number.POSITIVE_INFINITY };
-    this.#receivers.push({ epoch, index, ...lives });
+    const lives = { installedAt: now, endsAt: now + UNUSED_KEY_LIFE_MS, removeAt: Number.POSITIVE_INFINITY };
+    this.#receivers.push({ epoch, index, ...lives, isTaken: false, isUsed: false });
     this.#rekeyAt = this.#rekeyTime(now, UNUSED_REKEY_AFTER_MS);
     this.#actions.install({ epoch, index, keys });
     this.#actions.send({ t: 'direct_ready', epoch });
@@ -262,12 +280,21 @@ export class KeyAgreement {
     this.#answered = undefined;
     this.#plain = this.#answeredPlain;
     this.#sendingUntil = now + UNUSED_KEY_LIFE_MS;
+    this.#sendingEpoch = epoch;
     this.#hasSent = false;
+    this.#remindAt = Number.POSITIVE_INFINITY;
     this.#actions.use(answered);
     this.#actions.send({ t: 'direct_using', epoch });
   }
 
   #peerSwitched(epoch: number, now: number): void {
+    const current = this.#receivers.at(-1);
+    if (current?.epoch === epoch) {
+      // A reminder. A key that is young is none that anybody needs to be reminded of.
+      const isDue = current.isTaken && now - current.installedAt >= REKEY_AFTER_MS;
+      if (isDue && this.#offer === undefined) this.#rekeyAt = Math.min(this.#rekeyAt, now);
+      current.isTaken = true;
+    }
     for (const receiver of this.#receivers) {
       if (receiver.epoch < epoch) receiver.removeAt = Math.min(receiver.removeAt, now + RETIRE_AFTER_MS);
     }

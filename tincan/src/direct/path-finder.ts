@@ -32,6 +32,8 @@ const FRESH_MS = 12_000;
  * differ by a few ms for no reason, and nobody feels less.
  */
 const BETTER_FACTOR = 0.9;
+/** The same of two alike while nothing flows: nobody has anything of the better one, and round trips of a busy machine say little. */
+const IDLE_BETTER_FACTOR = 0.5;
 const BETTER_MS = 5;
 
 /** A known address that has not answered for longer than the slowest schedule and speaks again is probed densely. */
@@ -103,8 +105,11 @@ export class PathFinder {
   setCandidates(list: readonly DirectCandidate[], now: number): void {
     this.#candidates = list;
     this.#replacePaths(now);
+    const active = this.#active?.address;
+    const isListed = list.some(({ ip, port }) => ip === active?.ip && port === active.port);
     // The peer's network has changed, perhaps under the active path.
-    this.#watch.soon(now);
+    if (isListed) this.#watch.soon(now);
+    else this.#watch.doubt(now);
   }
 
   /** The TURN servers by way of which the peer's addresses are tried as well. */
@@ -131,6 +136,12 @@ export class PathFinder {
 
   /** Our own addresses changed: every path may lead elsewhere now. */
   networkChanged(now: number): void {
+    this.tryAll(now);
+    this.#watch.doubt(now);
+  }
+
+  /** All paths are tried as if they were new, but for the active one. */
+  tryAll(now: number): void {
     for (const path of this.#paths) {
       if (path !== this.#active) path.restart(now);
     }
@@ -159,7 +170,7 @@ export class PathFinder {
       if (removed !== undefined) this.#flights.forget(removed);
       path = this.#paths.add(address, 'reflexive', now);
       // The peer may have moved: see at once whether it is still where it was.
-      if (path !== undefined) this.#watch.soon(now);
+      if (path !== undefined) this.#watch.doubt(now);
     } else if (path !== this.#active && now - path.lastAnswerAt > COLD_MS && !path.isBursting(now)) {
       path.startBurst(now);
     }
@@ -201,7 +212,7 @@ export class PathFinder {
     } else if (NO_ROUTE.has(errnoName)) {
       this.#fail(`sending fails with ${errnoName}`, now);
     } else {
-      this.#watch.soon(now);
+      this.#watch.doubt(now);
     }
   }
 
@@ -246,7 +257,7 @@ export class PathFinder {
     const overdue = this.#watch.overdue(path, now);
     if (overdue === undefined) return;
     // Suspect: ask more often, and see what else there is.
-    for (const other of this.#paths) {
+    for (const other of overdue.isSerious ? this.#paths : []) {
       if (other !== path && !other.isBursting(now)) other.startBurst(now);
     }
     if (overdue.isRetry) this.#probeActive(path, false, now);
@@ -297,7 +308,7 @@ export class PathFinder {
       this.#activate(path, 'it answers', now);
       return;
     }
-    path.betterAnswers = isBetter(path, active) ? path.betterAnswers + 1 : 0;
+    path.betterAnswers = isBetter(path, active, this.#watch.isIdle(now)) ? path.betterAnswers + 1 : 0;
     if (path.betterAnswers >= LEAST_ANSWERS) this.#activate(path, `it is better than ${active.key}`, now);
   }
 
@@ -388,7 +399,8 @@ function isCheaper(one: Path, other: Path): boolean {
 }
 
 /** Whether a path is so much better than the active one that it is worth a change. */
-function isBetter(path: Path, active: Path): boolean {
+function isBetter(path: Path, active: Path, isIdle: boolean): boolean {
   if (path.isRelayed !== active.isRelayed) return active.isRelayed;
-  return path.cost + BETTER_MS < active.cost * BETTER_FACTOR;
+  const areAlike = (path.address.via === undefined) === (active.address.via === undefined);
+  return path.cost + BETTER_MS < active.cost * (isIdle && areAlike ? IDLE_BETTER_FACTOR : BETTER_FACTOR);
 }

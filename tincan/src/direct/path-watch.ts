@@ -41,12 +41,23 @@ const SILENT_DEAD_MS = 1_500;
 const ONE_WAY_DEAD_MS = 1_900;
 const HEARD_RECENTLY_MS = 1_500;
 
+/**
+ * The last three of an idle link. Nothing is lost on it meanwhile, and a peer that is busy for seconds must not be made busier: thirty nodes
+ * of a full mesh on two cores, each of which tried all paths anew when one answer was late, never came to rest.
+ */
+const IDLE_RETRY_MS = 1_000;
+const IDLE_DEAD_MS = 5_000;
+/** For so long after news of a change that patience ends: what is silent then is so for that reason. */
+const DOUBT_MS = 5_000;
+
 /** An answer of the active path is overdue. */
 export interface Overdue {
   /** When the oldest probe was sent that nothing has proved since. */
   readonly since: number;
   /** It is to be asked again now. */
   readonly isRetry: boolean;
+  /** The others are to be asked as well. */
+  readonly isSerious: boolean;
 }
 
 /**
@@ -59,6 +70,9 @@ export class PathWatch {
   #probedAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
   #flowedAt = Number.NEGATIVE_INFINITY;
+  #doubtedAt = Number.NEGATIVE_INFINITY;
+  /** Beginning of the silence for which an idle link's other paths were asked last. */
+  #seriousSince = Number.NEGATIVE_INFINITY;
 
   /** @param random 0 ≤ x < 1 */
   constructor(random: () => number) {
@@ -70,9 +84,15 @@ export class PathWatch {
     return this.#heardAt;
   }
 
-  /** There is a reason to probe at the next look. */
+  /** The active path is probed at the next look. */
   soon(now: number): void {
     this.#keepaliveAt = now;
+  }
+
+  /** The same, because one of the two ends may have moved. */
+  doubt(now: number): void {
+    this.#keepaliveAt = now;
+    this.#doubtedAt = now;
   }
 
   /**
@@ -112,6 +132,11 @@ export class PathWatch {
     return now - this.#flowedAt > IDLE_AFTER_MS;
   }
 
+  /** Nothing flows, and nothing is known that could have broken the path. */
+  #isPatient(now: number): boolean {
+    return this.isIdle(now) && now - this.#doubtedAt > DOUBT_MS;
+  }
+
   /** Nothing flows, and nothing speaks against the active path. */
   isCalm(path: Path, now: number): boolean {
     const since = path.unprovedSince;
@@ -131,7 +156,16 @@ export class PathWatch {
     const since = path.unprovedSince;
     // The same sum as in nextDue: with `now - since` rounding would make the two disagree about this very moment.
     if (since === undefined || now < since + path.graceMs) return undefined;
-    return { since, isRetry: now >= this.#probedAt + RETRY_MS };
+    const isPatient = this.#isPatient(now);
+    const isRetry = now >= this.#probedAt + (isPatient ? IDLE_RETRY_MS : RETRY_MS);
+    return { since, isRetry, isSerious: !isPatient || this.#isSeriousFirst(path, since) };
+  }
+
+  /** Whether enough is unanswered, for the first time in this silence: what is asked once need not be asked five times a second. */
+  #isSeriousFirst(path: Path, since: number): boolean {
+    if (!this.mayLeave(path) || since === this.#seriousSince) return false;
+    this.#seriousSince = since;
+    return true;
   }
 
   /** Whether enough probes had no answer for another path to be taken. */
@@ -142,6 +176,7 @@ export class PathWatch {
   /** How long a path has been silent when that is long enough to leave it for nothing; undefined: it is not yet. */
   deadFor(since: number, now: number): number | undefined {
     const silence = now - since;
+    if (this.#isPatient(now)) return silence >= IDLE_DEAD_MS ? silence : undefined;
     const deadAfter = now - this.#heardAt >= HEARD_RECENTLY_MS ? SILENT_DEAD_MS : ONE_WAY_DEAD_MS;
     return silence >= deadAfter ? silence : undefined;
   }
@@ -152,8 +187,10 @@ export class PathWatch {
     if (since === undefined) return this.#keepaliveAt;
     const suspectAt = since + path.graceMs;
     if (suspectAt > now) return Math.min(this.#keepaliveAt, suspectAt);
-    let due = Math.min(this.#keepaliveAt, this.#probedAt + RETRY_MS);
-    for (const at of [since + SILENT_DEAD_MS, since + ONE_WAY_DEAD_MS, this.#heardAt + HEARD_RECENTLY_MS]) {
+    const isPatient = this.#isPatient(now);
+    let due = Math.min(this.#keepaliveAt, this.#probedAt + (isPatient ? IDLE_RETRY_MS : RETRY_MS));
+    const ends = [since + SILENT_DEAD_MS, since + ONE_WAY_DEAD_MS, this.#heardAt + HEARD_RECENTLY_MS];
+    for (const at of isPatient ? [since + IDLE_DEAD_MS] : ends) {
       if (at > now) due = Math.min(due, at);
     }
     return due;

@@ -7,12 +7,21 @@ const FIRST_AFTER_MS = 800;
  */
 const SECOND_AFTER_MS = 2_500;
 
+/**
+ * A link comes up within a second or two, by a relay too. One that took longer than the first of these is between busy machines: a path
+ * that has not answered yet says little then, and a relay is more to do. Such a pair looks for twice that time longer, the second at most.
+ */
+const BUSY_AFTER_MS = 3_000;
+const MOST_AFTER_MS = 10_000;
+
 /** A direct path that lasted so long is believed, and the relay given back. */
 const KEEP_MS = 30_000;
 
 export interface NeedOptions {
   /** This end asks before the other. */
   isFirst: boolean;
+  /** How long the link took to come up. */
+  tookMs: number;
 }
 
 /** Decides when a link wants an address at a TURN server. Pure; times in ms. */
@@ -22,8 +31,9 @@ export class RelayNeed {
   #since: number;
   #wants = false;
 
-  constructor({ isFirst }: NeedOptions, now: number) {
-    this.#after = isFirst ? FIRST_AFTER_MS : SECOND_AFTER_MS;
+  constructor({ isFirst, tookMs }: NeedOptions, now: number) {
+    const busyMs = tookMs > BUSY_AFTER_MS ? Math.min(2 * tookMs, MOST_AFTER_MS) : 0;
+    this.#after = busyMs + (isFirst ? FIRST_AFTER_MS : SECOND_AFTER_MS);
     this.#since = now;
   }
 

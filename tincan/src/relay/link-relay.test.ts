@@ -44,15 +44,16 @@ interface Told {
   lost: string[];
 }
 
-function opened(servers: IceServer[], excluded?: string): LinkRelay {
-  const relay = LinkRelay.open(servers, {
+function opened(servers: IceServer[], excluded?: string, afterMs?: number): LinkRelay {
+  const options = {
     relays,
-    resolve: async (host) => {
+    resolve: async (host: string) => {
       if (host === 'nowhere.test') throw new Error('ENOTFOUND');
       return [host];
     },
-    isExcluded: (ip) => ip === excluded,
-  });
+    isExcluded: (ip: string) => ip === excluded,
+  };
+  const relay = LinkRelay.open(servers, options, afterMs);
   open.push(relay);
   return relay;
 }
@@ -75,6 +76,23 @@ function listen(relay: LinkRelay): Told {
 }
 
 const until = (condition: () => unknown) => vi.waitUntil(condition, { timeout: 5_000, interval: 1 });
+
+test('no server is asked before the time that was set, nor at all when the link is there by then', async () => {
+  const begun = performance.now();
+  const late = opened([turnAt(server.port)], undefined, 60);
+  const never = opened([turnAt(server.port)], undefined, 60);
+  const [toldLate, toldNever] = [listen(late), listen(never)];
+  expect(toldNever.settled).toEqual([]);
+  never.notNeeded();
+  expect(toldNever.settled).toEqual([[]]);
+  await until(() => toldLate.relayed.length > 0);
+  expect(performance.now() - begun).toBeGreaterThanOrEqual(60);
+  // Too late for it: what was given is the link's to give back.
+  late.notNeeded();
+  expect(toldLate.settled).toEqual([[]]);
+  expect(server.turn.allocations.size).toBe(1);
+  expect(toldNever.relayed).toEqual([]);
+});
 
 test('an address is told, and the peer is reached at a port on loopback, both ways', async () => {
   const { relay, told } = start([turnAt(server.port)]);

@@ -35,6 +35,9 @@ const OWN_PRIORITY = (0xffff << 8) | 255;
 /** A foundation that libjuice, which counts from 1, gives to no candidate (RFC 8839 §5.1: ice-char). */
 const FOUNDATION = 'R';
 
+/** Name of the timer until which no server is asked. */
+const PATIENCE = 'patience';
+
 export interface LinkRelayEvents {
   /** Where peers reach us by way of a server. */
   allocated(candidate: Pick<Candidate, 'ip' | 'port' | 'type' | 'priority' | 'foundation'>): void;
@@ -90,16 +93,31 @@ export class LinkRelay {
     this.#detours = new Detours((peer, datagram) => this.#winner?.socket.send(peer, datagram));
   }
 
-  /** Begins to ask the servers. Never fails: without a server the link has what ICE reaches by itself. */
-  static open(servers: readonly IceServer[], options: LinkRelayOptions): LinkRelay {
+  /**
+   * Begins to ask the servers, `afterMs` from now. Never fails: without a server the link has what ICE reaches by itself.
+   * @param afterMs see relay-patience.ts
+   */
+  static open(servers: readonly IceServer[], options: LinkRelayOptions, afterMs = 0): LinkRelay {
     const link = new LinkRelay(options);
     const { udp, stream } = options.relays.plan(servers);
     link.#unknown = udp.length + (stream === undefined ? 0 : 1);
-    for (const [index, server] of udp.entries()) {
-      link.#timers.after(`server ${index}`, index * STAGGER_MS, () => void link.#askByUdp(server));
-    }
-    if (stream !== undefined) void link.#askByStream(stream, udp.length > 0);
+    const ask = (): void => {
+      for (const [index, server] of udp.entries()) {
+        link.#timers.after(`server ${index}`, index * STAGGER_MS, () => void link.#askByUdp(server));
+      }
+      if (stream !== undefined) void link.#askByStream(stream, udp.length > 0);
+    };
+    if (afterMs > 0) link.#timers.after(PATIENCE, afterMs, ask);
+    else ask();
     return link;
+  }
+
+  /** The link is there without it: servers that have not been asked yet are not. */
+  notNeeded(): void {
+    if (!this.#timers.has(PATIENCE)) return;
+    this.#timers.clear(PATIENCE);
+    this.#unknown = 0;
+    this.#trySettle();
   }
 
   /** Tells what becomes of it, and what has become already. */

@@ -1,0 +1,28 @@
+import { UDP_CLASSES } from '@kith/protocol';
+import { expect, test } from 'vitest';
+import { RelayPatience } from './relay-patience.ts';
+
+test('only a machine that can be reached, and whose other family is not known to be bad, waits for a direct link first', () => {
+  const patience = new RelayPatience();
+  expect(patience.ms(undefined)).toBe(0);
+  const good = new Set(['open', 'same']);
+  const harmless = new Set(['open', 'same', 'none', 'unknown']);
+  for (const ip4 of UDP_CLASSES) {
+    for (const ip6 of UDP_CLASSES) {
+      const waits = (good.has(ip4) || good.has(ip6)) && harmless.has(ip4) && harmless.has(ip6);
+      expect(patience.ms({ v: 1, ip4, ip6 }), `${ip4} and ${ip6}`).toBe(waits ? 400 : 0);
+    }
+  }
+});
+
+test('where links take long to come up it waits longer, six seconds at most', () => {
+  const patience = new RelayPatience();
+  const wait = () => patience.ms({ v: 1, ip4: 'same', ip6: 'none' });
+  patience.cameUp(200);
+  expect(wait()).toBe(400);
+  for (let count = 0; count < 20; count++) patience.cameUp(600);
+  expect(wait()).toBeGreaterThan(1_000);
+  expect(wait()).toBeLessThan(1_200);
+  for (let count = 0; count < 50; count++) patience.cameUp(9_000);
+  expect(wait()).toBe(6_000);
+});
