@@ -97,18 +97,18 @@ export class PeerCircle {
     this.#parts.gate.whenOpen(() => this.#link(uid));
   }
 
-  /** A node is there: links it, if that is wanted and there is room. */
+  /** A node is there: links it when its turn comes, if that is wanted and there is room. */
   #link(uid: Uid): void {
-    this.#waiting.delete(uid);
+    const peer = this.#parts.peers.get(uid);
+    if (peer !== undefined && isUnlinked(peer)) this.#waiting.add(uid);
+    else this.#tellPresent(uid);
+    this.schedule();
+  }
+
+  #tellPresent(uid: Uid): void {
     const peer = this.#parts.peers.get(uid);
     if (peer?.present !== true || !this.#parts.ready()) return;
-    if (isUnlinked(peer) && !this.#mayBegin()) {
-      this.#waiting.add(uid);
-      return;
-    }
-    const now = monotonicMs();
-    this.perform(peer, peer.machine.present(now, this.#parts.watch.hasSpareRoom()));
-    this.schedule();
+    this.perform(peer, peer.machine.present(monotonicMs(), this.#parts.watch.hasSpareRoom()));
   }
 
   #absent(uid: Uid, member: string): void {
@@ -313,10 +313,7 @@ export class PeerCircle {
     for (const uid of this.#waiting) {
       if (!this.#mayBegin()) return;
       this.#waiting.delete(uid);
-      const peer = this.#parts.peers.get(uid);
-      if (peer?.present !== true || !this.#parts.ready()) continue;
-      const room = this.#parts.watch.hasSpareRoom();
-      this.perform(peer, peer.machine.present(monotonicMs(), room));
+      this.#tellPresent(uid);
     }
   }
 }
