@@ -18,6 +18,7 @@ import type { KnownNodes } from './known-nodes.ts';
 import { withLayers } from './layer-status.ts';
 import { LinkRunner } from './link-runner.ts';
 import { LinkStories } from './link-stories.ts';
+import { LinkTurns } from './link-turns.ts';
 import { LinkWatch } from './link-watch.ts';
 import { Membership } from './membership.ts';
 import { withEvents, withPaths } from './path-status.ts';
@@ -120,7 +121,9 @@ export class Controller {
       },
     });
     this.#directPort = new DirectPort({ config, secretFile, tincan: this.#tincan, log });
+    const turns = new LinkTurns();
     this.#runner = new LinkRunner({
+      turns,
       ...{ log, tincan: this.#tincan, iceServers: this.#iceServers, jid: config.xmpp.jid, mine: this.#mine },
       stories: this.#stories,
       session: () => this.#session,
@@ -144,7 +147,7 @@ export class Controller {
     this.#circle = new PeerCircle({
       ...{ log, membership: this.#membership, trust: this.#trust, admission: this.#admission },
       ...{ peers: this.#peers, runner: this.#runner, watch: this.#watch },
-      ...{ addresses: this.#addresses, gate: this.#gate, stories: this.#stories },
+      ...{ addresses: this.#addresses, gate: this.#gate, stories: this.#stories, turns },
       session: () => this.#session,
       local: () => this.#local,
       ready: () => this.#ready,

@@ -10,7 +10,7 @@ import {
 import type { Addressing } from './addressing/index.ts';
 import type { IceServers } from './ice-servers.ts';
 import type { LinkStories } from './link-stories.ts';
-import { LinkTurns } from './link-turns.ts';
+import type { LinkTurns } from './link-turns.ts';
 import type { PeerAction } from './peer-state.ts';
 import type { Peer } from './peer-table.ts';
 import type { TincanClient } from './tincan-client.ts';
@@ -22,6 +22,7 @@ export interface RunnerParts {
   readonly tincan: TincanClient;
   readonly iceServers: IceServers;
   readonly stories: LinkStories;
+  readonly turns: LinkTurns;
   /** This account's bare JID. */
   readonly jid: string;
   readonly mine: SecurityTerms;
@@ -36,7 +37,6 @@ export interface RunnerParts {
 export class LinkRunner {
   readonly #parts: RunnerParts;
   readonly counters = { links_requested: 0 };
-  readonly turns = new LinkTurns();
   /** How UDP leaves this machine, as tincan said last; told to the peers. */
   network: NetworkView | undefined;
 
@@ -71,7 +71,7 @@ export class LinkRunner {
     { machine, member }: Peer,
     { uid, attempt, remote }: Extract<PeerAction, { do: 'create-link' }>,
   ): void {
-    const { tincan, iceServers, jid, mine, log, addressing, later } = this.#parts;
+    const { tincan, iceServers, jid, mine, log, addressing, later, turns } = this.#parts;
     this.counters.links_requested++;
     const translation = addressing()?.translation(uid);
     const parameters = {
@@ -90,15 +90,21 @@ export class LinkRunner {
           }),
     };
     const askedAt = monotonicMs();
-    const call = tincan
-      .call('create_link', parameters)
-      .finally(() => this.turns.answered(askedAt, monotonicMs()));
-    call.catch((error: unknown) => {
+    const answered = (): void => {
+      turns.answered(askedAt, monotonicMs());
+      // There may be room for another now.
+      later(uid, []);
+    };
+    const failed = (error: unknown): void => {
       const now = monotonicMs();
-      const taken = error instanceof KithError && error.code === 'ATTEMPT_TAKEN';
+      const code = error instanceof KithError ? error.code : undefined;
+      if (code === 'TINCAN_SILENT') turns.unanswered(askedAt, now);
+      else turns.answered(askedAt, now);
       log.warn({ peer: uid, attempt }, describeError(error));
-      later(uid, taken ? machine.taken(attempt, now) : machine.offline(attempt, describeError(error), now));
-    });
+      const isTaken = code === 'ATTEMPT_TAKEN';
+      later(uid, isTaken ? machine.taken(attempt, now) : machine.offline(attempt, describeError(error), now));
+    };
+    tincan.call('create_link', parameters).then(answered, failed);
   }
 
   #send({ jid, machine }: Peer, { type, attempt, cas, uid }: Extract<PeerAction, { do: 'send' }>): void {

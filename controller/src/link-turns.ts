@@ -1,6 +1,10 @@
-/** Attempts that a node begins at one time before it knows how fast its tincan is. */
+import type { Uid } from '@kith/protocol';
+
+/** Attempts that a node begins at one time before it knows how fast its tincan is: as many as a circle of friends needs at a start. */
 const FIRST = 6;
+/** With one alone, a peer that cannot be reached would hold up all others for the 15 s of its attempt. */
 const LEAST = 2;
+/** A roster may name two thousand nodes; so many attempts keep tincan busy on the fastest machine, and more only take memory. */
 const MOST = 32;
 
 /** An answer of tincan's that took longer says that it has more to do than it gets done; it comes within some ms, with a silent STUN server 400. */
@@ -11,34 +15,62 @@ const FIRST_GAIN = 1;
 const GAIN = 0.25;
 
 /**
- * How many attempts to make links a node has under way at one time. A node that joins fifty others on a machine where it gets a tenth of a
- * processor would have all fifty attempts time out, again and again; a few at a time succeed. Additive increase, multiplicative decrease
- * (as RFC 5681 §3.1), measured by how soon tincan answers. Pure; times in ms.
+ * Whose turn it is to be linked, and how many attempts a node has under way at one time. A node that joins fifty others on a machine where
+ * it gets a tenth of a processor would have all fifty attempts time out, again and again; a few at a time succeed. Additive increase,
+ * multiplicative decrease (as RFC 5681 §3.1), measured by how soon tincan answers. Pure; times in ms.
  */
 export class LinkTurns {
+  /** In the order in which they came. */
+  readonly #waiting = new Set<Uid>();
   #most = FIRST;
   #cutAt = Number.NEGATIVE_INFINITY;
 
-  /** Attempts under way beyond which this node begins no other by itself. */
-  get begins(): number {
-    return Math.floor(this.#most);
+  /** Whether this node may begin another attempt of its own beside so many. */
+  mayBegin(underWay: number): boolean {
+    return underWay < Math.floor(this.#most);
   }
 
-  /** The same of attempts that a peer begins: twice as many, so that nodes that all begin at once do not all refuse each other. */
-  get accepts(): number {
-    return 2 * this.begins;
+  /** The same of one that a peer begins: twice as many, so that nodes that all begin at once do not all refuse each other. */
+  mayAccept(underWay: number): boolean {
+    return underWay < 2 * Math.floor(this.#most);
   }
 
-  /** tincan has answered what it was asked to do for a link, or was given up. */
+  /** The node is to be linked when its turn comes; it keeps the place that it has. */
+  wait(uid: Uid): void {
+    this.#waiting.add(uid);
+  }
+
+  leave(uid: Uid): void {
+    this.#waiting.delete(uid);
+  }
+
+  /** Takes the node whose turn it is; undefined: nobody waits, or there is no room. */
+  next(underWay: number): Uid | undefined {
+    if (!this.mayBegin(underWay)) return undefined;
+    const [uid] = this.#waiting;
+    if (uid !== undefined) this.#waiting.delete(uid);
+    return uid;
+  }
+
+  /** tincan has done, or refused, what it was asked to do for a link. */
   answered(askedAt: number, now: number): void {
-    const took = now - askedAt;
-    if (took < QUICK_MS) {
-      const gain = this.#cutAt === Number.NEGATIVE_INFINITY ? FIRST_GAIN : GAIN;
-      this.#most = Math.min(this.#most + gain, MOST);
-    } else if (took > SLOW_MS && askedAt > this.#cutAt) {
-      // Once for all that was asked before it showed.
-      this.#cutAt = now;
-      this.#most = Math.max(this.#most / 2, LEAST);
+    if (now - askedAt >= QUICK_MS) {
+      this.#slow(askedAt, now);
+      return;
     }
+    const gain = this.#cutAt === Number.NEGATIVE_INFINITY ? FIRST_GAIN : GAIN;
+    this.#most = Math.min(this.#most + gain, MOST);
+  }
+
+  /** It was given up. One that is not there at all is so at once, which says nothing. */
+  unanswered(askedAt: number, now: number): void {
+    this.#slow(askedAt, now);
+  }
+
+  #slow(askedAt: number, now: number): void {
+    // Once for all that was asked before it showed.
+    if (now - askedAt <= SLOW_MS || askedAt <= this.#cutAt) return;
+    this.#cutAt = now;
+    this.#most = Math.max(this.#most / 2, LEAST);
   }
 }

@@ -13,6 +13,7 @@ import type { AddressDesk } from './address-desk.ts';
 import type { Admission } from './admission.ts';
 import type { LinkRunner } from './link-runner.ts';
 import type { LinkStories } from './link-stories.ts';
+import type { LinkTurns } from './link-turns.ts';
 import type { LinkWatch } from './link-watch.ts';
 import type { Membership } from './membership.ts';
 import type { PeerAction } from './peer-state.ts';
@@ -35,6 +36,7 @@ export interface PeerCircleParts {
   readonly peers: PeerTable;
   readonly runner: LinkRunner;
   readonly stories: LinkStories;
+  readonly turns: LinkTurns;
   readonly watch: LinkWatch;
   readonly addresses: AddressDesk;
   readonly gate: StartGate;
@@ -48,8 +50,6 @@ export interface PeerCircleParts {
 export class PeerCircle {
   readonly #parts: PeerCircleParts;
   readonly #timers = new Timers();
-  /** Nodes that are there and wait for their turn to be linked, in the order in which they came. */
-  readonly #waiting = new Set<Uid>();
   readonly counters = { revoked: 0, links_of_other_account: 0, attempts_put_off: 0 };
 
   constructor(parts: PeerCircleParts) {
@@ -100,7 +100,7 @@ export class PeerCircle {
   /** A node is there: links it when its turn comes, if that is wanted and there is room. */
   #link(uid: Uid): void {
     const peer = this.#parts.peers.get(uid);
-    if (peer !== undefined && isUnlinked(peer)) this.#waiting.add(uid);
+    if (peer !== undefined && isUnlinked(peer)) this.#parts.turns.wait(uid);
     else this.#tellPresent(uid);
     this.schedule();
   }
@@ -131,7 +131,7 @@ export class PeerCircle {
   }
 
   forget(uid: Uid): void {
-    this.#waiting.delete(uid);
+    this.#parts.turns.leave(uid);
     this.#parts.peers.delete(uid);
     this.#parts.addresses.forget(uid);
   }
@@ -182,11 +182,11 @@ export class PeerCircle {
     if (
       type === 'con_req' &&
       isUnlinked(peer) &&
-      this.#parts.peers.connecting >= this.#parts.runner.turns.accepts
+      !this.#parts.turns.mayAccept(this.#parts.peers.connecting)
     ) {
       this.counters.attempts_put_off++;
       // It asks again, and is asked when its turn comes.
-      this.#waiting.add(signal.uid);
+      this.#parts.turns.wait(signal.uid);
       incoming.refuse('resource-constraint');
       return;
     }
@@ -284,7 +284,7 @@ export class PeerCircle {
   /** One timer for all machines. While the hub is away nothing could be signalled, so no attempt is begun or given up. */
   schedule(): void {
     this.#beginWaiting();
-    const mayBegin = this.#mayBegin();
+    const mayBegin = this.#parts.turns.mayBegin(this.#parts.peers.connecting);
     const due = [...this.#parts.peers.values()].filter((peer) => mayBegin || !isWaiting(peer));
     const next = Math.min(...due.map(({ machine }) => machine.nextDeadline()));
     if (!Number.isFinite(next) || !this.#parts.ready() || this.#parts.session()?.state.state !== 'online') {
@@ -293,26 +293,20 @@ export class PeerCircle {
     }
     this.#timers.after('machines', Math.max(MIN_TICK_MS, next - monotonicMs()), () => {
       const now = monotonicMs();
-      let room = this.#parts.runner.turns.begins - this.#parts.peers.connecting;
+      let underWay = this.#parts.peers.connecting;
       for (const peer of this.#parts.peers.values()) {
-        if (isWaiting(peer) && room <= 0) continue;
         const wasWaiting = isWaiting(peer);
+        if (wasWaiting && !this.#parts.turns.mayBegin(underWay)) continue;
         this.perform(peer, peer.machine.tick(now));
-        if (wasWaiting && !isWaiting(peer)) room--;
+        if (wasWaiting && !isWaiting(peer)) underWay++;
       }
       this.schedule();
     });
   }
 
-  /** Whether there is room for another attempt of our own. */
-  #mayBegin(): boolean {
-    return this.#parts.peers.connecting < this.#parts.runner.turns.begins;
-  }
-
   #beginWaiting(): void {
-    for (const uid of this.#waiting) {
-      if (!this.#mayBegin()) return;
-      this.#waiting.delete(uid);
+    const { turns, peers } = this.#parts;
+    for (let uid = turns.next(peers.connecting); uid !== undefined; uid = turns.next(peers.connecting)) {
       this.#tellPresent(uid);
     }
   }

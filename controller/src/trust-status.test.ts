@@ -68,5 +68,9 @@ test('a peer that does not know this node is told from one that is not there', (
   expect(why).toContain(`kith trust accept me@x ${uidOf(3)}`);
   const gone = new SignalRefused('bob@x/kith-1', 'service-unavailable');
   expect(whyNotDelivered(gone, 'me@x', uidOf(3))).toContain('service-unavailable');
+  const full = new SignalRefused('bob@x/kith-1', 'resource-constraint');
+  expect(whyNotDelivered(full, 'me@x', uidOf(3))).toBe(
+    'it has no room for another link now, and is asked again',
+  );
   expect(whyNotDelivered(new SystemError('X', 'no hub'), 'me@x', uidOf(3))).toBe('no hub');
 });

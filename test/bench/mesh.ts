@@ -130,7 +130,7 @@ async function untilLinked(node: KithNode, others: number, since: number): Promi
 
 async function nextPoll(since: number, problem: string): Promise<void> {
   if (performance.now() - since > MESH_TIMEOUT_MS)
-    throw new SystemError('NO_MESH', `${problem} after 40 min`);
+    throw new SystemError('NO_MESH', `${problem} after ${MESH_TIMEOUT_MS / 60_000} min`);
   await pause(POLL_MS);
 }
 

@@ -28,7 +28,7 @@ export interface KithNodeOptions {
 export const NETWORK = 'demo';
 export const OVERLAY_INTERFACE = 'kith0';
 
-// `kith up` itself gives up after 10 s; a loaded machine gets more.
+// `kith up` itself gives up after 60 s.
 const COMMAND_TIMEOUT_MS = 75_000;
 const STATUS_POLL_MS = 10;
 

@@ -1,7 +1,6 @@
-import { type Logger, PeerError, Timers } from '@kith/base';
+import { calmMoment, type Logger, PeerError, Timers } from '@kith/base';
 import type { ApiCall, Hello } from '@kith/protocol';
 import type { Callback } from './callback.ts';
-import { calmMoment } from './calm-grid.ts';
 import { LibraryThreads } from './channel/library-threads.ts';
 import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
 import { isRelayedPair } from './channel/peer-session.ts';

@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { gridMoment } from './calm-grid.ts';
 import { SystemError } from './errors.ts';
-import { Timers } from './timers.ts';
+import { monotonicMs, Timers } from './timers.ts';
 
 /** A start document is a few kilobytes; this bounds what a child reads before it can judge. */
 const MAX_START_CHARS = 1_048_576;
@@ -57,8 +58,9 @@ export function watchParent(onGone: () => void, onNews: () => void = () => undef
   };
   const beatOn = (): void => {
     beat();
-    // At whole multiples, where what else waits for a whole second is done in the same turn.
-    timers.after('beat', BEAT_MS - (performance.now() % BEAT_MS), beatOn);
+    // Together with all that waits for a whole second.
+    const now = monotonicMs();
+    timers.after('beat', gridMoment(now + BEAT_MS, BEAT_MS) - now, beatOn);
   };
   beatOn();
 }

@@ -1,4 +1,4 @@
-import { gridMoment } from '../calm-grid.ts';
+import { gridMoment } from '@kith/base';
 
 /**
  * How often a link's control channel is probed while the link carries data. One second gives an RTT worth showing and, with the dead time

@@ -29,22 +29,15 @@ const MAX_REPLIES_PER_SECOND = 300;
 /** Timers of the machines never wait less than this, so that a bug in them costs a core's per mille and not a core. */
 const LEAST_WAIT_MS = 2;
 
-export interface DirectCarrierOptions extends PathSetOptions {
+/** What a link says of itself. */
+export interface DirectTerms {
   /** Number by which the data plane knows the link. */
   link: number;
-  me: Uid;
   peer: Uid;
   /** The higher of both ends' attempt numbers. */
   attempt: number;
   /** The security terms that DTLS has proved say plain. */
   plain: boolean;
-  aes: boolean;
-  port: RelayedPort;
-  log: Logger;
-  /** ms, monotonic */
-  clock: () => number;
-  /** 0 ≤ x < 1 */
-  random: () => number;
   /** Where the story of the path is told; its own log if left out. */
   events?: EventLog | undefined;
   /** The peer knows candidates of kind `relay`. */
@@ -53,6 +46,17 @@ export interface DirectCarrierOptions extends PathSetOptions {
   tookMs: number;
   /** The round trip of the data channel, ms, where no relay carries it; null: a relay does, or it is not known. */
   channelRtt: () => number | null;
+}
+
+export interface DirectCarrierOptions extends DirectTerms, PathSetOptions {
+  me: Uid;
+  aes: boolean;
+  port: RelayedPort;
+  log: Logger;
+  /** ms, monotonic */
+  clock: () => number;
+  /** 0 ≤ x < 1 */
+  random: () => number;
 }
 
 export interface DirectCarrierActions {

@@ -14,9 +14,8 @@ import {
 } from '@kith/protocol';
 import type { Endpoint } from '../endpoint.ts';
 import type { StreamRelays } from '../relay/stream-relays.ts';
-import { DirectCarrier } from './direct-carrier.ts';
+import { DirectCarrier, type DirectTerms } from './direct-carrier.ts';
 import type { Address, DirectPort } from './direct-port.ts';
-import type { EventLog } from './event-log.ts';
 import {
   type CandidateRules,
   carryingAddresses,
@@ -67,24 +66,11 @@ export interface DirectNodeOptions {
   streams?: StreamRelays | undefined;
 }
 
-export interface OpenDirect {
-  /** Number by which the data plane knows the link. */
-  link: number;
-  peer: Uid;
+export interface OpenDirect extends DirectTerms {
   /** The peer's overlay addresses, at which it must not be probed. */
   peerOverlay: readonly string[];
-  attempt: number;
-  plain: boolean;
   iceServers: readonly IceServer[];
-  /** The peer knows candidates of kind `relay`. */
-  peerKnowsRelays: boolean;
-  /** How long the link took to come up, ms. */
-  tookMs: number;
-  /** The round trip of the link's data channel, ms; null where a relay carries it, or nothing was measured. */
-  channelRtt(): number | null;
   send(message: DirectControl): void;
-  /** Where the story of the path is told. */
-  events?: EventLog | undefined;
 }
 
 /** What the direct carriers of a node share: the socket's addresses, STUN, and the way of a probe to its link. */
@@ -132,42 +118,31 @@ export class DirectNode {
   }
 
   /** The direct carrier of a link whose hello has come. It ends with its `close`. */
-  open(link: OpenDirect): DirectCarrier {
+  open({ peerOverlay, iceServers, send, ...terms }: OpenDirect): DirectCarrier {
+    const { link } = terms;
     const { me, aes, log, clock, isOverlay } = this.#options;
-    this.#carriers.get(link.link)?.close();
+    this.#carriers.get(link)?.close();
     const mtus = this.#local.flatMap(({ mtu }) => (mtu === undefined ? [] : [mtu]));
     const carrier = new DirectCarrier(
       {
-        link: link.link,
-        me,
-        peer: link.peer,
-        attempt: link.attempt,
-        plain: link.plain,
-        aes,
-        port: this.#port,
-        log,
-        clock,
-        random: Math.random,
-        events: link.events,
-        peerKnowsRelays: link.peerKnowsRelays,
-        tookMs: link.tookMs,
-        channelRtt: link.channelRtt,
+        ...terms,
+        ...{ me, aes, port: this.#port, log, clock, random: Math.random },
         ladder: (family, isRelayed) => sizeLadder(family, mtus, isRelayed),
         isForbidden: (ip) =>
-          !isUsableIp(ip) || !this.#hasFamily(ip) || isOverlay(ip) || link.peerOverlay.includes(ip),
+          !isUsableIp(ip) || !this.#hasFamily(ip) || isOverlay(ip) || peerOverlay.includes(ip),
       },
       {
-        send: link.send,
-        reserveIndex: () => this.#reserveIndex(link.link),
+        send,
+        reserveIndex: () => this.#reserveIndex(link),
         releaseIndex: (index) => this.#indices.delete(index),
-        wantRelay: (wants) => this.#relays.want(link.link, wants),
-        closed: () => this.#closed(link.link, carrier),
+        wantRelay: (wants) => this.#relays.want(link, wants),
+        closed: () => this.#closed(link, carrier),
       },
     );
-    this.#carriers.set(link.link, carrier);
+    this.#carriers.set(link, carrier);
     carrier.setRelays(this.#relays.all);
     carrier.start(this.#candidates());
-    this.#learnServers(link.link, link.iceServers);
+    this.#learnServers(link, iceServers);
     return carrier;
   }
 

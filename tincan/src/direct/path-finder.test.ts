@@ -306,6 +306,25 @@ test('an idle link costs next to nothing, and is under close watch from its firs
   expect(a.selected, a.log.join('\n')).toBeNull();
 });
 
+test('an idle link waits 5 s for a peer that is busy, asks few times meanwhile, and tries its other paths once', () => {
+  const { network, a, b, traffic } = twoEnds([wan4(), wan6()]);
+  a.learn();
+  b.learn();
+  traffic.flows = false;
+  network.run(70_000);
+  // Both ways are silent: a peer that answers late, as far as anybody can tell.
+  for (const each of network.nets) each.open = [false, false];
+  const before = a.probes;
+  const diedAt = [a, b].map((end) => {
+    for (let now = network.now; end.selected !== null && now < 110_000; now += 100) network.run(now);
+    return network.now;
+  });
+  // The next probe of the one that asks is at most 10 s away, that of the other 30; then 5 s of patience.
+  expect(Math.min(...diedAt), a.log.join('\n')).toBeGreaterThanOrEqual(75_000);
+  // Each second on the active path, one burst of five on the other, and the slow schedule: not five a second on every path.
+  expect(a.probes - before).toBeLessThanOrEqual(6 + 5 + 5 + 4);
+});
+
 test('a process that stood still does not blame the path', () => {
   const { network, a, b } = twoEnds([wan4()]);
   a.learn();

@@ -1,8 +1,9 @@
+import { calmMoment, gridMoment } from '@kith/base';
 import { type DirectCandidate, MIN_PROBE_BYTES } from '@kith/protocol';
-import { calmMoment, gridMoment } from '../calm-grid.ts';
 import type { Address, RelayServer } from './direct-port.ts';
 import { type Flight, Flights, type Purpose } from './flights.ts';
 import type { Path } from './path.ts';
+import { isBetter, isCheaper } from './path-choice.ts';
 import { PathSet, type PathSetOptions } from './path-set.ts';
 import { IDLE_KEEPALIVE_MS, PathWatch } from './path-watch.ts';
 
@@ -26,15 +27,6 @@ const CONFIRM_MS = 50;
 
 /** An answer older than this does not speak for a path: two probes of the slow schedule were due since. */
 const FRESH_MS = 12_000;
-
-/**
- * A path replaces a working one only when it is better by this factor and by this many ms: the first round trips of a busy process
- * differ by a few ms for no reason, and nobody feels less.
- */
-const BETTER_FACTOR = 0.9;
-/** The same of two alike while nothing flows: nobody has anything of the better one, and round trips of a busy machine say little. */
-const IDLE_BETTER_FACTOR = 0.5;
-const BETTER_MS = 5;
 
 /** A known address that has not answered for longer than the slowest schedule and speaks again is probed densely. */
 const COLD_MS = 45_000;
@@ -391,16 +383,4 @@ export class PathFinder {
 
 function selected({ address, size, isRelayed }: Path): SelectedPath {
   return { ...address, datagramBytes: size.confirmed, isRelayed };
-}
-
-/** A path without a relay is taken before any with one, however near that is: it takes nobody else's line, and rarely ends by itself. */
-function isCheaper(one: Path, other: Path): boolean {
-  return one.isRelayed === other.isRelayed ? one.cost < other.cost : other.isRelayed;
-}
-
-/** Whether a path is so much better than the active one that it is worth a change. */
-function isBetter(path: Path, active: Path, isIdle: boolean): boolean {
-  if (path.isRelayed !== active.isRelayed) return active.isRelayed;
-  const areAlike = (path.address.via === undefined) === (active.address.via === undefined);
-  return path.cost + BETTER_MS < active.cost * (isIdle && areAlike ? IDLE_BETTER_FACTOR : BETTER_FACTOR);
 }

@@ -1,4 +1,4 @@
-import { gridMoment } from '../calm-grid.ts';
+import { gridMoment } from '@kith/base';
 import type { Path } from './path.ts';
 
 /** How often the active path is probed while data flows, with a small and with a full-size probe, ms. */
@@ -56,7 +56,7 @@ export interface Overdue {
   readonly since: number;
   /** It is to be asked again now. */
   readonly isRetry: boolean;
-  /** The others are to be asked as well. */
+  /** The others are to be asked as well: all the while where data flows, once in a silence where none does. */
   readonly isSerious: boolean;
 }
 
@@ -71,8 +71,6 @@ export class PathWatch {
   #heardAt = Number.NEGATIVE_INFINITY;
   #flowedAt = Number.NEGATIVE_INFINITY;
   #doubtedAt = Number.NEGATIVE_INFINITY;
-  /** Beginning of the silence for which an idle link's other paths were asked last. */
-  #seriousSince = Number.NEGATIVE_INFINITY;
 
   /** @param random 0 ≤ x < 1 */
   constructor(random: () => number) {
@@ -158,14 +156,7 @@ export class PathWatch {
     if (since === undefined || now < since + path.graceMs) return undefined;
     const isPatient = this.#isPatient(now);
     const isRetry = now >= this.#probedAt + (isPatient ? IDLE_RETRY_MS : RETRY_MS);
-    return { since, isRetry, isSerious: !isPatient || this.#isSeriousFirst(path, since) };
-  }
-
-  /** Whether enough is unanswered, for the first time in this silence: what is asked once need not be asked five times a second. */
-  #isSeriousFirst(path: Path, since: number): boolean {
-    if (!this.mayLeave(path) || since === this.#seriousSince) return false;
-    this.#seriousSince = since;
-    return true;
+    return { since, isRetry, isSerious: !isPatient || path.unprovedCount === LEAST_UNPROVED };
   }
 
   /** Whether enough probes had no answer for another path to be taken. */
