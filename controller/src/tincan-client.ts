@@ -1,4 +1,4 @@
-import { describeError, type Logger, SystemError, Timers } from '@kith/base';
+import { describeError, type Logger, monotonicMs, nextGridMoment, SystemError, Timers } from '@kith/base';
 import type { ApiMethod, ApiReply, PathEventStatus } from '@kith/protocol';
 import { type Notification, TincanCalls, type TincanState } from './tincan-calls.ts';
 
@@ -124,7 +124,9 @@ export class TincanClient {
     }
     this.#isAsking = false;
     if (this.#calls === undefined) return;
-    const pause = this.#failures === 0 && !this.#askAgain ? HEARTBEAT_MS : SEARCH_MS;
+    const now = monotonicMs();
+    const isWell = this.#failures === 0 && !this.#askAgain;
+    const pause = isWell ? nextGridMoment(now, HEARTBEAT_MS) - now : SEARCH_MS;
     this.#timers.after('heartbeat', pause, () => void this.#heartbeat(calls));
   }
 

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { ConfigError, KithError, SystemError } from '@kith/base';
 import {
   addIp4,
@@ -117,6 +118,7 @@ export function createDevice(
     const offload = agreeOnOffload(fd, wanted);
     if (offload.tso) limitSuperFrames(name);
     if (ip4 !== undefined) addIp4(name, parseIp4(ip4.address), ip4.prefixLength);
+    refuseRouters(name);
     setUp(name, true);
     return { fd, offload };
   } catch (error) {
@@ -143,6 +145,19 @@ function acceptsOffload(fd: number, flags: number): boolean {
     // EINVAL: a kernel that does not know one of the flags.
     if (error instanceof KithError && error.code === 'EINVAL') return false;
     throw error;
+  }
+}
+
+/**
+ * A member that announces itself as a router (RFC 4861 §6.2) would get addresses of its choice onto this machine, and all its traffic to
+ * the rest of the world. So nobody is asked for routers either, which the kernel would go on doing for hours (RFC 7559), and each time wake
+ * all members. A machine without IPv6 has no such setting, and a container may forbid it.
+ */
+function refuseRouters(name: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, '0');
+  } catch {
+    // Then it is as with any other card.
   }
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   DatagramReceiver,
   type DatagramSender,
@@ -11,7 +12,7 @@ import {
   PollSet,
   SOCKADDR_BYTES,
 } from '@kith/posix';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { TYPE_PLAIN, TYPE_SEALED } from './datagram.ts';
 import type { Outlet } from './direct-egress.ts';
 import { FORGED, REPLAYED, RX_DATAGRAMS, RX_UNICAST, SENT_SINCE_REKEY, TX_UNICAST } from './direct-stats.ts';
@@ -292,6 +293,32 @@ test('a path that takes no datagrams of this size is reported', () => {
   pair.send(small(1));
   expect(pair.pathErrors.length).toBe(1);
   expect(pair.egressCounters.get('dropped_direct_send')).toBe(1);
+});
+
+test('who waits for a use of any link is woken by a frame to one station, sent or received, and not by one to everybody', async () => {
+  const pair = newPair().keys(AES);
+  const woken: string[] = [];
+  void pair.stats.nextUse().then(() => woken.push('sent'));
+  const toAll = small(1);
+  toAll.fill(0xff, VIRTIO_HEADER_BYTES, VIRTIO_HEADER_BYTES + 6);
+  egressMemory.bytes.set(toAll, 0);
+  pair.egress.sendToAll(0, toAll.length);
+  pair.egress.flush();
+  pair.receive();
+  await setImmediate();
+  expect(woken).toEqual([]);
+  pair.send(small(2));
+  await vi.waitUntil(() => woken.length === 1, { timeout: 5_000 });
+  void pair.stats.nextUse().then(() => woken.push('received'));
+  pair.egress.flush();
+  pair.receive();
+  await vi.waitUntil(() => woken.length === 2, { timeout: 5_000 });
+  void pair.stats.nextUse().then(() => woken.push('ended'));
+  pair.stats.endWait();
+  await vi.waitUntil(() => woken.length === 3, { timeout: 5_000 });
+  // Nobody waits: nobody is told.
+  pair.send(small(3));
+  expect(woken).toEqual(['sent', 'received', 'ended']);
 });
 
 test('frames to everybody do not count as use of a link, alone or bundled; a frame to one station does', () => {

@@ -216,7 +216,7 @@ export class DirectEgress {
   send(link: number, at: number, length: number): boolean {
     const sender = this.#senders.get(link);
     if (sender === undefined || sender.datagramBytes === 0) return false;
-    this.#stats.add(sender.slot, TX_UNICAST, 1);
+    this.#stats.use(sender.slot, TX_UNICAST);
     this.#send(sender, at, length);
     return true;
   }

@@ -267,7 +267,7 @@ export class DirectIngress {
     this.#stats.add(receiver.slot, RX_DATAGRAMS, 1);
     const chunkAt = at + DATAGRAM_HEADER_BYTES;
     // Before the gluer writes into it.
-    if (hasUnicast(bytes, chunkAt, chunkBytes)) this.#stats.add(receiver.slot, RX_UNICAST, 1);
+    if (hasUnicast(bytes, chunkAt, chunkBytes)) this.#stats.use(receiver.slot, RX_UNICAST);
     if (!this.#isSourceNoted || channel !== this.#notedChannel) {
       this.#isSourceNoted = true;
       this.#notedChannel = channel;

@@ -1,4 +1,4 @@
-import { SystemError } from '@kith/base';
+import { monotonicMs, SystemError } from '@kith/base';
 import {
   Aead,
   addressOf,
@@ -124,8 +124,8 @@ export class DirectPort {
   readonly #buffer = stableBytes(MAX_CONTROL_BYTES);
   readonly #bufferAddress = addressOf(this.#buffer);
   readonly #ciphers = Aead.available();
-  /** performance.now() of this thread at the zero of threadClock. */
-  readonly #clockOrigin = threadClock()() - performance.now();
+  /** monotonicMs() of this thread at the zero of threadClock. */
+  readonly #clockOrigin = threadClock()() - monotonicMs();
   /** Statistics slots of links. */
   readonly #slots = new Map<number, number>();
   /** Oldest first, so that the workers are long done with the link that had a slot before. */
@@ -133,6 +133,8 @@ export class DirectPort {
   readonly #paths = new Set<number>();
   readonly #keyed = new Set<number>();
   #drain: UplinkDrain | undefined;
+  #useHandler: (() => void) | undefined;
+  #awaitsUse = false;
   #controlHandler: ControlHandler | undefined;
   #pathErrorHandler: PathErrorHandler | undefined;
 
@@ -261,6 +263,22 @@ export class DirectPort {
     };
   }
 
+  /**
+   * Calls the handler once, when the next frame to one station goes or comes by any link: who waits for that need not look. Takes the
+   * place of an earlier call. The handler must not throw.
+   */
+  whenUsed(handler: () => void): void {
+    this.#useHandler = handler;
+    if (this.#awaitsUse) return;
+    this.#awaitsUse = true;
+    void this.#parts.stats.nextUse().then(() => {
+      this.#awaitsUse = false;
+      const told = this.#useHandler;
+      this.#useHandler = undefined;
+      told?.();
+    });
+  }
+
   /** From the owner: the egress worker says that a send failed. */
   pathFailed(link: number, errno: number): void {
     this.#pathErrorHandler?.(link, errnoName(errno));
@@ -269,6 +287,8 @@ export class DirectPort {
   /** From the owner, before it closes the socket. */
   stop(): void {
     this.#drain?.stop();
+    this.#useHandler = undefined;
+    this.#parts.stats.endWait();
   }
 
   readonly #onControl = (_tag: number, data: Uint8Array, offset: number, length: number): void => {

@@ -31,6 +31,9 @@ const SOURCE = INGRESS_DOUBLE + 9;
 /** Behind the sockaddr's 28 bytes: the channel of the TURN server that it names, or 0. */
 const CHANNEL = INGRESS_DOUBLE + 13;
 
+/** Behind all slots, a 32-bit word: 1 while the main thread waits for the next use of any link. */
+const AWAITED = DIRECT_LINKS * SLOT_DOUBLES * 2;
+
 /** How often a torn source is read again; its writer needs nanoseconds. */
 const MAX_RETRIES = 100;
 
@@ -41,7 +44,7 @@ export class DirectStats {
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
 
-  constructor(memory = new SharedArrayBuffer(DIRECT_LINKS * SLOT_DOUBLES * BYTES_PER_DOUBLE)) {
+  constructor(memory = new SharedArrayBuffer((DIRECT_LINKS + 1) * SLOT_DOUBLES * BYTES_PER_DOUBLE)) {
     this.memory = memory;
     this.#values = new Float64Array(memory);
     this.#words = new Int32Array(memory);
@@ -59,6 +62,28 @@ export class DirectStats {
   add(slot: number, field: number, amount: number): void {
     const index = slot * SLOT_DOUBLES + field;
     this.#values[index] = (this.#values[index] ?? 0) + amount;
+  }
+
+  /** Counts a use of the link in TX_UNICAST or RX_UNICAST, and wakes whoever waits for one. */
+  use(slot: number, field: number): void {
+    this.add(slot, field, 1);
+    // A plain read costs the loop next to nothing; one that is stale is made good by the next frame.
+    if (this.#words[AWAITED] === 1) this.#tellUse();
+  }
+
+  #tellUse(): void {
+    Atomics.store(this.#words, AWAITED, 0);
+    Atomics.notify(this.#words, AWAITED);
+  }
+
+  /** Settles at the next use() by either worker, or after endWait(). The main thread only, once at a time. */
+  async nextUse(): Promise<void> {
+    Atomics.store(this.#words, AWAITED, 1);
+    await Atomics.waitAsync(this.#words, AWAITED, 1).value;
+  }
+
+  endWait(): void {
+    this.#tellUse();
   }
 
   /** Zeroes the half that the calling worker writes. */

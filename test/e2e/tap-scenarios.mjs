@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EventFd } from '@kith/posix';
 import { LINK_ALL, Tap, VIRTIO_HEADER_BYTES } from '@kith/tap';
@@ -96,6 +96,7 @@ const scenarios = {
     const tags = [];
     playPeer(tap, tags);
     const device = JSON.parse(run('ip', '-j', 'addr', 'show', 'dev', 'kith0'))[0];
+    const acceptsRouters = readFileSync('/proc/sys/net/ipv6/conf/kith0/accept_ra', 'utf8').trim();
     const isAnswered = await pinged('-c', '3', '-i', '0.2', '172.31.0.2');
     const large = await pinged('-c', '1', '-M', 'do', '-s', String(1360 - 28), '172.31.0.2');
     const owner = tap.owner('mac', PEER_MAC);
@@ -103,6 +104,7 @@ const scenarios = {
     await tap.close();
     report({
       device: { mac: device.address, mtu: device.mtu, flags: device.flags, ip4: device.addr_info[0]?.local },
+      acceptsRouters,
       isAnswered,
       large,
       floods: tags.filter((tag) => tag === LINK_ALL).length,

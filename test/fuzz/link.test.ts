@@ -137,6 +137,7 @@ class Bench {
         closed: (_, reason) => void this.closed.push(reason),
         relayed: (_, message) => void this.relayed.push(message),
         suspect: () => undefined,
+        restless: () => undefined,
         chunk: () => void this.chunks++,
       },
       performance.now(),

@@ -1,4 +1,4 @@
-import { describeError, type Logger, Timers } from '@kith/base';
+import { describeError, type Logger, monotonicMs, Timers } from '@kith/base';
 import { type Candidate, formatCandidate, MAX_CANDIDATES } from '@kith/protocol';
 import type { SelectedPair } from './channel/peer-session.ts';
 import type { IceCredentials } from './channel/session-description.ts';
@@ -221,6 +221,6 @@ export class CandidateExchange {
   }
 
   #note(text: string): void {
-    this.#history.add(text, performance.now());
+    this.#history.add(text, monotonicMs());
   }
 }

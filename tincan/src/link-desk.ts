@@ -1,10 +1,11 @@
-import { calmMoment, type Logger, PeerError, Timers } from '@kith/base';
+import { calmMoment, type Logger, monotonicMs, nextGridMoment, PeerError, Timers } from '@kith/base';
 import type { ApiCall, Hello } from '@kith/protocol';
 import type { Callback } from './callback.ts';
 import { LibraryThreads } from './channel/library-threads.ts';
 import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
 import { isRelayedPair } from './channel/peer-session.ts';
 import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
+import { IDLE_KEEPALIVE_MS } from './direct/path-watch.ts';
 import { firstStunServer } from './first-stun-server.ts';
 import { iceServersFor, iceServersOf } from './ice-servers.ts';
 import { Link } from './link.ts';
@@ -22,6 +23,8 @@ import type { Uplink } from './uplink.ts';
 
 /** How often links look at the clock; pings are due each second and death is noticed within this much. Calm ones are looked at by calmMoment. */
 const TICK_MS = 250;
+/** The same when all of them are resting: with the probes of idle paths, so that both cost one wake-up. */
+const REST_MS = IDLE_KEEPALIVE_MS;
 
 export interface LinkDeskParts {
   readonly log: Logger;
@@ -44,6 +47,10 @@ export class LinkDesk {
   readonly #timers = new Timers();
   readonly #threads = new LibraryThreads();
   readonly #patience = new RelayPatience();
+  /** When each link is to be looked at; one that is not in it, now. */
+  #dueAt = new WeakMap<Link, number>();
+  /** All links were resting at the last look; whatever ends that calls #stir. */
+  #isResting = false;
   readonly counters = { links_opened: 0, links_closed: 0 };
 
   constructor(parts: LinkDeskParts) {
@@ -52,7 +59,7 @@ export class LinkDesk {
 
   /** Begins to look at the clock. */
   start(): void {
-    this.#tickOn();
+    this.#look();
   }
 
   /** @throws what readDescription and carryOn throw, PeerError REMOTE_UNUSABLE, SystemError LINK_LIMIT. */
@@ -107,10 +114,10 @@ export class LinkDesk {
 
   /** Addresses or routes of this machine changed. */
   networkChanged(): void {
-    const now = performance.now();
+    const now = monotonicMs();
     for (const link of this.every()) link.networkChanged(now);
     // Not at the next tick: who waits for a path feels a quarter of a second.
-    this.#timers.after('changed', CHANGED_SUSPECT_AFTER_MS + 1, () => this.#tick());
+    this.#timers.after('changed', CHANGED_SUSPECT_AFTER_MS + 1, () => this.#look());
   }
 
   /** Ends all links for good. */
@@ -141,14 +148,19 @@ export class LinkDesk {
           log.info({ peer: of.uid, attempt: of.attempt }, suspect ? 'link silent' : 'link heard again');
           callback.notify({ type: 'link_suspect', uid: of.uid, attempt: of.attempt, suspect });
         },
-        relayed: (of, message) => relay.receive(of.uid, message, performance.now()),
-        chunk: (of, data, offset, length) => overlay.tap?.deliver(of.slot, data, offset, length),
+        relayed: (of, message) => relay.receive(of.uid, message, monotonicMs()),
+        restless: () => this.#stir(),
+        chunk: (of, data, offset, length) => {
+          this.#stir();
+          overlay.tap?.deliver(of.slot, data, offset, length);
+        },
       },
-      performance.now(),
+      monotonicMs(),
     );
     links.add(link);
     this.counters.links_opened++;
     this.#threads.setCalm(false);
+    this.#stir();
     return link;
   }
 
@@ -161,7 +173,7 @@ export class LinkDesk {
       peers.release(link.uid);
       relay.forget(link.uid);
     }
-    const { pair, ageMs } = link.report(performance.now());
+    const { pair, ageMs } = link.report(monotonicMs());
     if (!isRelayedPair(pair)) this.#patience.cameUp(ageMs);
     peers.bind(link, hello);
     callback.notify({ type: 'con_stat', uid: link.uid, data: 'online', attempt: link.attempt });
@@ -195,17 +207,37 @@ export class LinkDesk {
     });
   }
 
-  #tickOn(): void {
-    this.#tick();
-    const isCalm = this.every().every((link) => link.isCalm);
+  /** Looks at all links, and sets the timer for the next look. */
+  #look(): void {
+    const now = monotonicMs();
+    const wasResting = this.#isResting;
+    this.#isResting = false;
+    for (const link of this.every()) {
+      const dueAt = this.#dueAt.get(link) ?? now;
+      if (dueAt > now) continue;
+      link.tick(now, dueAt);
+      // A whole turn of the grid later where this look stands on it.
+      this.#dueAt.set(link, link.isCalm ? calmMoment(now + 1) : now + TICK_MS);
+    }
+    const links = this.every();
+    const isCalm = links.every((link) => link.isCalm);
     this.#threads.setCalm(isCalm);
-    const now = performance.now();
-    // A whole turn of the grid later where this tick stands on it.
-    this.#timers.after('links', isCalm ? calmMoment(now + 1) - now : TICK_MS, () => this.#tickOn());
+    this.#isResting = isCalm && links.every((link) => link.isResting);
+    if (this.#isResting) this.#parts.node().direct?.whenUsed(() => this.#stir());
+    // A frame that came before the worker was asked to tell of one is seen by one more look.
+    if (this.#isResting && wasResting) {
+      const dueAt = nextGridMoment(now, REST_MS);
+      for (const link of links) this.#dueAt.set(link, dueAt);
+      this.#timers.after('links', dueAt - now, () => this.#look());
+    } else this.#timers.after('links', isCalm ? calmMoment(now + 1) - now : TICK_MS, () => this.#look());
   }
 
-  #tick(): void {
-    const now = performance.now();
-    for (const link of this.every()) link.tick(now);
+  /** Something happens after which links may not be resting any more. */
+  #stir(): void {
+    if (!this.#isResting) return;
+    this.#isResting = false;
+    this.#dueAt = new WeakMap();
+    // Not at once: the caller may be in the middle of what there is to see.
+    this.#timers.after('links', 0, () => this.#look());
   }
 }

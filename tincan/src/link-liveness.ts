@@ -72,9 +72,9 @@ export class LinkLiveness {
     return this.#loss.isCarried(now, heardDirectly, this.#quietMs(now) < FLOWS_MS);
   }
 
-  /** To be called a few times per second, once while it is calm. False: the peer is not there any more. */
-  look(now: number, heardDirectly: number): boolean {
-    this.#channel.setIdle(this.#quietMs(now) > IDLE_AFTER_MS, now, heardDirectly);
+  /** To be called as Link.tick is. False: the peer is not there any more. */
+  look(now: number, heardDirectly: number, dueAt = now): boolean {
+    this.#channel.setIdle(this.#quietMs(now) > IDLE_AFTER_MS, now, heardDirectly, dueAt);
     const isOver = this.#loss.isLost || this.#channel.isDead(now);
     if (isOver && !this.isCarried(now, heardDirectly)) return false;
     this.#isSuspect = this.#loss.isLost || this.#channel.isSuspect(now, heardDirectly);

@@ -36,7 +36,15 @@ function linkAt(slot: number, peer: string): Link {
     },
     undefined,
     createLogger('table', 'silent'),
-    { candidates: ignore, online: ignore, closed: ignore, relayed: ignore, suspect: ignore, chunk: ignore },
+    {
+      candidates: ignore,
+      online: ignore,
+      closed: ignore,
+      relayed: ignore,
+      suspect: ignore,
+      restless: ignore,
+      chunk: ignore,
+    },
     0,
   );
 }

@@ -56,6 +56,8 @@ export interface LinkEvents {
   closed(link: Link, reason: string): void;
   /** An online link went silent, or is heard again. */
   suspect(link: Link, isSuspect: boolean): void;
+  /** There is more to see of an online link than of one that is resting. */
+  restless(): void;
   /** A message from the peer's controller. */
   relayed(link: Link, message: RelayMessage): void;
   /** One chunk from the peer. */

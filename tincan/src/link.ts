@@ -1,4 +1,4 @@
-import { describeError, type Logger, type PeerError } from '@kith/base';
+import { describeError, type Logger, monotonicMs, type PeerError } from '@kith/base';
 import {
   type Candidate,
   type ControlMessage,
@@ -97,8 +97,8 @@ export class Link {
         candidate: (candidate) => this.#candidates.addLocal(candidate),
         gathered: () => this.#candidates.gathered(),
         open: () => void this.#send(this.#agreement.ownHello(node, this.#attempt)),
-        control: (text) => this.#receiveControl(text, performance.now()),
-        frames: (message) => this.#receiveFrames(message, performance.now()),
+        control: (text) => this.#receiveControl(text, monotonicMs()),
+        frames: (message) => this.#receiveFrames(message, monotonicMs()),
         writable: () => this.#carrier.flush(),
         failed: (reason) => this.#channelFailed(reason),
       },
@@ -149,7 +149,7 @@ export class Link {
   /** Renumbers an unbound attempt: the peer is ahead in counting, and nothing of ours is lost by following. */
   renumber(attempt: number): void {
     this.#attempt = attempt;
-    this.#history.add(`it counts as attempt ${attempt}, as the peer's does`, performance.now());
+    this.#history.add(`it counts as attempt ${attempt}, as the peer's does`, monotonicMs());
   }
 
   /** What the controller knows now; it may come with the second of IPOP's two create_link calls. Too late once the link is bound. */
@@ -211,19 +211,26 @@ export class Link {
     return this.#state === 'online' && this.#liveness.isCalm;
   }
 
-  /** To be called a few times per second, once while it is calm. */
-  tick(now: number): void {
+  /** Whether nothing is to be seen by a tick but what the direct carrier asks and hears by itself. */
+  get isResting(): boolean {
+    return this.isCalm && this.#direct?.isCalm === true;
+  }
+
+  /**
+   * To be called a few times per second, once while it is calm, and at the `restless` event at the latest while it is resting.
+   * @param dueAt when the call was to be
+   */
+  tick(now: number, dueAt = now): void {
     if (this.#state === 'connecting') {
       if (now - this.#createdAt > SETUP_TIMEOUT_MS) this.close('not connected within 60 s');
       return;
     }
     if (this.#state !== 'online') return;
     this.#candidates.tick(now, () => this.#session.selectedPair());
-    this.#direct?.poll();
+    this.#noteTraffic(this.#direct?.poll() ?? 0, now);
     this.#tellNetwork();
-    this.#noteTraffic(now);
     const wasSuspect = this.#liveness.isSuspect;
-    if (!this.#liveness.look(now, this.#heardDirectlyAt)) {
+    if (!this.#liveness.look(now, this.#heardDirectlyAt, dueAt)) {
       this.close(`nothing heard for ${Math.round(this.#silence(now) / 1000)} s`);
       return;
     }
@@ -242,7 +249,7 @@ export class Link {
   report(now: number): LinkReport {
     const direct = this.#direct?.report();
     const pair = this.#state === 'online' ? this.#pair : null;
-    this.#noteTraffic(now);
+    this.#noteTraffic(direct?.used ?? 0, now);
     return {
       uid: this.uid,
       attempt: this.#attempt,
@@ -285,10 +292,7 @@ export class Link {
     if (this.#state === 'closed') return;
     const wasOnline = this.#state === 'online';
     this.#state = 'closed';
-    this.#history.add(
-      `attempt ${this.#attempt} ${wasOnline ? 'ended' : 'failed'}: ${reason}`,
-      performance.now(),
-    );
+    this.#history.add(`attempt ${this.#attempt} ${wasOnline ? 'ended' : 'failed'}: ${reason}`, monotonicMs());
     this.#candidates.stop();
     this.#direct?.close();
     this.#direct = undefined;
@@ -305,13 +309,13 @@ export class Link {
   #relayLost(reason: string): void {
     const pair = this.#pair;
     if (pair !== null && pair.localType !== 'relay') return;
-    if (this.#isCarriedDirectly(performance.now())) return;
+    if (this.#isCarriedDirectly(monotonicMs())) return;
     this.close(`the relay is gone: ${reason}`);
   }
 
   /** The library gave up the channel. Its keys allow the direct carrier two minutes without it, in which a new attempt makes a new one. */
   #channelFailed(reason: string): void {
-    const now = performance.now();
+    const now = monotonicMs();
     if (this.#state !== 'online' || !this.#liveness.channelLost(now, this.#heardDirectlyAt)) {
       this.close(reason);
       return;
@@ -339,10 +343,9 @@ export class Link {
     return this.#liveness.silence(now, this.#heardDirectlyAt);
   }
 
-  #noteTraffic(now: number): void {
+  #noteTraffic(usedDirectly: number, now: number): void {
     const { rxBytes, txBytes, groupBytes } = this.#carrier;
-    const direct = this.#direct?.report();
-    this.#liveness.noteTraffic(rxBytes + txBytes - groupBytes + (direct?.used ?? 0), now);
+    this.#liveness.noteTraffic(rxBytes + txBytes - groupBytes + usedDirectly, now);
   }
 
   #send(message: ControlMessage): boolean {
@@ -420,8 +423,8 @@ export class Link {
     const { mismatch } = this.#agreement;
     if (mismatch !== null) this.#log.warn({ peer: this.uid }, mismatch);
     this.#state = 'online';
-    this.#candidates.online(performance.now());
-    this.#history.add(`online, ${hereText(this.#pair)}${layerText(this.#node, hello)}`, performance.now());
+    this.#candidates.online(monotonicMs());
+    this.#history.add(`online, ${hereText(this.#pair)}${layerText(this.#node, hello)}`, monotonicMs());
     this.#events.online(this, hello);
     // The listener may have closed the link.
     if (this.state === 'online') this.#openDirect(hello, this.#agreement.isPlain);
@@ -438,9 +441,10 @@ export class Link {
       plain,
       iceServers: this.#iceServers,
       peerKnowsRelays: hello.features.includes(DIRECT_RELAY_FEATURE),
-      tookMs: performance.now() - this.#createdAt,
+      tookMs: monotonicMs() - this.#createdAt,
       channelRtt: () => (isRelayedPair(this.#pair) ? null : this.#liveness.rtt),
       send: (message) => void this.#send(message),
+      restless: () => this.#events.restless(),
       events: this.#history,
     });
   }

@@ -13,7 +13,7 @@ const MAX_RESTLESS_LOOKS = 4;
 const POLL_MS = 2_000;
 
 /** The same where it does, should news ever be missed: reading all of it takes milliseconds of a machine that has nothing to do. */
-const CHECK_MS = 30_000;
+const CHECK_MS = 120_000;
 
 /** The kernel's news of this machine's network. */
 export interface ChangeSource {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { ConfigError, type Logger, PeerError } from '@kith/base';
+import { ConfigError, type Logger, monotonicMs, PeerError } from '@kith/base';
 import {
   type ApiAuth,
   type ApiCall,
@@ -87,7 +87,7 @@ export class Tincan {
     this.#streamRelays = new StreamRelays({
       ca: options.relayCa,
       log: options.log,
-      clock: () => performance.now(),
+      clock: monotonicMs,
     });
     this.#desk = new LinkDesk({
       ...{ log: options.log, portRange: options.portRange, links: this.#links, overlay: this.#overlay },
@@ -114,14 +114,14 @@ export class Tincan {
         return this.#state(call.params, caller).map((reply) => ({ ...reply, ...id }));
       case 'get_path_events': {
         const { uid } = call.params;
-        return [{ type: 'path_events', uid, events: this.#histories.told(uid, performance.now()), ...id }];
+        return [{ type: 'path_events', uid, events: this.#histories.told(uid, monotonicMs()), ...id }];
       }
       case 'echo_request':
         return [{ type: 'echo_request', msg: call.params.msg, ...id }];
       case 'echo_reply':
         return [];
       case 'pass_through':
-        this.#relay.sendMessage(call.params.uid, call.params.name, call.params.data, performance.now());
+        this.#relay.sendMessage(call.params.uid, call.params.name, call.params.data, monotonicMs());
         break;
       default:
         await this.#change(call, caller);
@@ -139,7 +139,7 @@ export class Tincan {
 
   /** Sends a payload of type 3 or 4 to the controller of the node that it names. @throws what Relay.sendIcc throws. */
   icc(type: IccType, payload: Uint8Array): void {
-    this.#relay.sendIcc(type, readIcc(type, payload), performance.now());
+    this.#relay.sendIcc(type, readIcc(type, payload), monotonicMs());
   }
 
   /** What the controller said of one UID holds for another from now on: it learned that they are one node, or not any more. */
@@ -289,7 +289,7 @@ export class Tincan {
       [...this.#members.all()].filter(isAsked),
       form,
       stats,
-      performance.now(),
+      monotonicMs(),
     );
   }
 }

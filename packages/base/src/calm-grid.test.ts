@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { calmMoment, gridMoment } from './calm-grid.ts';
+import { calmMoment, gridMoment, nextGridMoment } from './calm-grid.ts';
 
 test('what waits for the calm moment waits less than a second, and all that falls into one waits for the same', () => {
   expect(calmMoment(4_000)).toBe(4_000);
@@ -18,4 +18,10 @@ test('what repeats on a grid repeats at the same moments for all, and never late
     }),
   );
   expect(gridMoment(Number.NEGATIVE_INFINITY, 10_000)).toBe(Number.NEGATIVE_INFINITY);
+});
+
+test('a timer that is a moment early does not take the moment again that it was set for', () => {
+  expect([9_999, 10_000, 10_001, 14_000].map((now) => nextGridMoment(now, 5_000))).toEqual([
+    15_000, 15_000, 15_000, 15_000,
+  ]);
 });

@@ -4,6 +4,12 @@
  */
 const CALM_GRID_MS = 1_000;
 
+/**
+ * What idle links repeat in many seconds falls on whole multiples of this, as the beats of the processes do. Coarser, all that fifty nodes of
+ * one machine ask in a minute would come at once.
+ */
+export const IDLE_GRID_MS = 5_000;
+
 /** The first moment of the grid that is not before `at`. Milliseconds. */
 export function calmMoment(at: number): number {
   return Math.ceil(at / CALM_GRID_MS) * CALM_GRID_MS;
@@ -16,3 +22,11 @@ export function calmMoment(at: number): number {
 export function gridMoment(at: number, grid: number): number {
   return Math.floor(at / grid) * grid;
 }
+
+/** The first multiple of `grid` after `now`; a timer that was called a moment too early does not take the multiple it was set for again. */
+export function nextGridMoment(now: number, grid: number): number {
+  return gridMoment(now + grid + EARLY_MS, grid);
+}
+
+/** Clocks and timers count in different parts of a millisecond. */
+const EARLY_MS = 2;

@@ -1,8 +1,7 @@
 import { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { gridMoment } from './calm-grid.ts';
 import { SystemError } from './errors.ts';
-import { monotonicMs, Timers } from './timers.ts';
+import { Timers } from './timers.ts';
 
 /** A start document is a few kilobytes; this bounds what a child reads before it can judge. */
 const MAX_START_CHARS = 1_048_576;
@@ -29,7 +28,7 @@ export async function readStartDocument(): Promise<string> {
  * How often a child says on the pipe to its supervisor that its event loop goes round: whoever stands still (a deadlock in a library of
  * native code, an endless loop) answers nobody any more, and only ends when somebody ends it.
  */
-export const BEAT_MS = 2_000;
+export const BEAT_MS = 5_000;
 
 /**
  * Calls `onGone` once when the supervisor has ended in whatever way, kill -9 included, and tells it each BEAT_MS that this process lives.
@@ -56,11 +55,6 @@ export function watchParent(onGone: () => void, onNews: () => void = () => undef
     // One that is not read is not written on: what waits would only grow.
     if (socket.writable && socket.writableLength === 0) socket.write('.');
   };
-  const beatOn = (): void => {
-    beat();
-    // Together with all that waits for a whole second.
-    const now = monotonicMs();
-    timers.after('beat', gridMoment(now + BEAT_MS, BEAT_MS) - now, beatOn);
-  };
-  beatOn();
+  beat();
+  timers.every('beat', BEAT_MS, beat);
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { backoffMs, ConfigError, describeError, Timers } from './index.ts';
+import { backoffMs, ConfigError, describeError, monotonicMs, Timers } from './index.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -26,6 +26,31 @@ test('clearAll ends timeouts and intervals', () => {
   timers.clearAll();
   vi.advanceTimersByTime(100);
   expect(count).toBe(0);
+});
+
+test('what is periodic happens at whole multiples of its interval, whenever it was begun, until it is cleared', () => {
+  const timers = new Timers();
+  const at: number[] = [];
+  timers.every('one', 5_000, () => at.push(monotonicMs()));
+  vi.advanceTimersByTime(1_234);
+  timers.every('other', 10_000, () => {
+    at.push(monotonicMs());
+    if (at.length > 8) timers.clearAll();
+  });
+  vi.advanceTimersByTime(100_000);
+  const count = at.length;
+  expect(count).toBeGreaterThan(8);
+  vi.advanceTimersByTime(100_000);
+  expect(at.length).toBe(count);
+  for (const moment of at) expect(Math.abs(moment - Math.round(moment / 5_000) * 5_000)).toBeLessThan(2);
+  expect(timers.names()).toEqual([]);
+});
+
+test('a whole minute of the clock is one of the wall clock', () => {
+  vi.useRealTimers();
+  const wall = (performance.timeOrigin + performance.now()) % 60_000;
+  const apart = Math.abs((monotonicMs() % 60_000) - wall);
+  expect(Math.min(apart, 60_000 - apart)).toBeLessThan(1_000);
 });
 
 test('back-off doubles from the floor, stays under the ceiling and never halves its jitter away', () => {

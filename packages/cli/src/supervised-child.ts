@@ -33,8 +33,10 @@ export interface ChildEvents {
 
 /** The children promise to end within 3 s; two more for a loaded machine. */
 const KILL_AFTER_MS = 5000;
+/** How often a child is looked at that has missed a beat. */
+const SILENT_LOOK_MS = 2_000;
 /**
- * A child that has been silent at so many looks in a row, one each BEAT_MS, stands still for good: it is ended and started again. A machine
+ * A child that has been silent at so many of those looks in a row stands still for good: it is ended and started again. A machine
  * under full load stalls for a second or two. Looks are counted, not seconds: while the machine is suspended nobody looks.
  */
 const SILENT_LOOKS = 8;
@@ -125,11 +127,7 @@ export class SupervisedChild {
     );
     // A child that dies before it has read its document breaks these pipes; its death is reported as such.
     child.stdin?.on('error', () => {});
-    child.stdio[PARENT_FD]
-      ?.on('error', () => {})
-      .on('data', () => {
-        this.#silentLooks = 0;
-      });
+    child.stdio[PARENT_FD]?.on('error', () => {}).on('data', () => this.#heard(child));
     this.#silentLooks = undefined;
     this.#timers.every('look', BEAT_MS, () => this.#look(child));
     child.stdin?.end(document);
@@ -164,18 +162,26 @@ export class SupervisedChild {
     });
   }
 
+  #heard(child: ChildProcess): void {
+    const missedBeats = (this.#silentLooks ?? 0) > 1;
+    this.#silentLooks = 0;
+    if (missedBeats && !this.#ending) this.#timers.every('look', BEAT_MS, () => this.#look(child));
+  }
+
   #look(child: ChildProcess): void {
     if (this.#silentLooks === undefined) return;
     this.#silentLooks++;
-    // Of one that speaks nothing more needs to be known.
-    const wait = this.#silentLooks > 1 && child.pid !== undefined ? lockWait(child.pid) : undefined;
+    // Its beat may be on the way; of one that speaks nothing more needs to be known.
+    if (this.#silentLooks === 1) return;
+    if (this.#silentLooks === 2) this.#timers.every('look', SILENT_LOOK_MS, () => this.#look(child));
+    const wait = child.pid === undefined ? undefined : lockWait(child.pid);
     const isLocked = wait !== undefined && wait === this.#lockWait && this.#silentLooks >= LOCKED_LOOKS;
     this.#lockWait = wait;
     if (!isLocked && this.#silentLooks <= SILENT_LOOKS) return;
     this.#timers.clear('look');
     this.#lastWords = isLocked
       ? 'it waited for a lock that nobody gave back'
-      : `it stood still for ${(SILENT_LOOKS * BEAT_MS) / 1000} s`;
+      : `it stood still for ${(SILENT_LOOKS * SILENT_LOOK_MS) / 1000} s`;
     child.kill('SIGKILL');
   }
 

@@ -137,7 +137,7 @@ test('a child that is killed is started again', async () => {
 
 /** With the supervisor's looks in the test's hand; what it starts ends with the real clock again. */
 async function withLooks(test: (look: () => void) => Promise<void>): Promise<void> {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   try {
     await test(() => void vi.advanceTimersByTime(BEAT_MS));
     await supervisor?.stop();

@@ -166,7 +166,7 @@ test('silence while this process stood still does not make a link suspect', () =
   const liveness = new Liveness(0);
   liveness.setIdle(false, 250);
   liveness.heard(300);
-  liveness.setIdle(false, 3_000);
+  liveness.setIdle(false, 3_000, Number.NEGATIVE_INFINITY, 500);
   expect(liveness.isSuspect(3_000)).toBe(false);
   expect(liveness.isSuspect(3_001 + SUSPECT_AFTER_MS)).toBe(true);
 });

@@ -1,4 +1,4 @@
-import { gridMoment } from '@kith/base';
+import { gridMoment, IDLE_GRID_MS } from '@kith/base';
 
 /**
  * How often a link's control channel is probed while the link carries data. One second gives an RTT worth showing and, with the dead time
@@ -21,11 +21,11 @@ export const IDLE_DEAD_AFTER_MS = 16_000;
 
 /**
  * The same for a link that carries nothing while the direct carrier hears the peer: the channel is of use only when something is to be
- * said. ICE keeps its NAT mappings alive by itself. The pings of all such links go out together, at whole multiples of this.
+ * said. ICE keeps its NAT mappings alive by itself.
  */
-export const CARRIED_PING_INTERVAL_MS = 30_000;
+export const CARRIED_PING_INTERVAL_MS = 60_000;
 /** Two of those pings were lost, and five seconds more. */
-export const CARRIED_CHANNEL_SUSPECT_AFTER_MS = 65_000;
+export const CARRIED_CHANNEL_SUSPECT_AFTER_MS = 125_000;
 
 /**
  * Silence after which another path is prepared, while this one may still come back: half a second more than the pings of a living
@@ -33,12 +33,12 @@ export const CARRIED_CHANNEL_SUSPECT_AFTER_MS = 65_000;
  */
 export const SUSPECT_AFTER_MS = 1_500;
 export const IDLE_SUSPECT_AFTER_MS = 7_500;
-/** An idle path is probed each 10 s (IDLE_KEEPALIVE_MS of path-watch.ts); the answer to one that was lost comes a second later. */
-export const CARRIED_SUSPECT_AFTER_MS = 12_500;
+/** An idle path is probed each 15 s (IDLE_KEEPALIVE_MS of path-watch.ts); the answer to one that was lost comes a second later. */
+export const CARRIED_SUSPECT_AFTER_MS = 17_500;
 
 /**
  * The direct carrier went silent on an idle link: how long the channel, asked each second from then on, has to answer until another path
- * is prepared, and until the link ends, 20 s after the peer was last heard. It may be busy for seconds, and nothing is lost meanwhile.
+ * is prepared, and until the link ends, 25 s after the peer was last heard. It may be busy for seconds, and nothing is lost meanwhile.
  */
 export const DOUBT_SUSPECT_AFTER_MS = 3_000;
 export const DOUBT_DEAD_AFTER_MS = 7_500;
@@ -48,12 +48,8 @@ export const CHANGED_SUSPECT_AFTER_MS = 400;
 /** So many round trips as well; the first packet by a new way is often a little slower. */
 const CHANGED_SUSPECT_ROUND_TRIPS = 3;
 
-/**
- * A look at the clock that comes so much later than the one before: our own process stood still, and what came waits to be read. Idle
- * links are looked at once a second, others four times.
- */
-const STALL_MS = 750;
-const IDLE_STALL_MS = 1_750;
+/** A look at the clock that comes so much later than it was to come: our own process stood still, and what came waits to be read. */
+const STALL_MS = 500;
 
 /** A channel that is silent for this long is not given up while something else is heard, but is better made anew in time. */
 export const CHANNEL_SUSPECT_AFTER_MS = 8_000;
@@ -74,7 +70,6 @@ export class Liveness {
   /** The silence of before does not count against a link that begins to be used. */
   #busySince: number;
   #nextId = 1;
-  #lookedAt: number;
   /** When this process last went on after it had stood still; silence of before is not the peer's. */
   #wentOnAt = Number.NEGATIVE_INFINITY;
   /** When this machine's network last changed. */
@@ -85,7 +80,6 @@ export class Liveness {
   constructor(now: number) {
     this.#lastHeard = now;
     this.#busySince = now;
-    this.#lookedAt = now;
   }
 
   /** Anything authenticated arrived from the peer. */
@@ -96,10 +90,10 @@ export class Liveness {
   /**
    * Whether the link carries data; a few times per second, once while it does not.
    * @param elsewhere when the peer was last heard by another way than the control channel; -Infinity: never
+   * @param dueAt when this call was to be
    */
-  setIdle(isQuiet: boolean, now: number, elsewhere = Number.NEGATIVE_INFINITY): void {
-    if (now - this.#lookedAt > (this.#isIdle ? IDLE_STALL_MS : STALL_MS)) this.#wentOnAt = now;
-    this.#lookedAt = now;
+  setIdle(isQuiet: boolean, now: number, elsewhere = Number.NEGATIVE_INFINITY, dueAt = now): void {
+    if (now - dueAt > STALL_MS) this.#wentOnAt = now;
     const wasCarried = this.#isCarried;
     this.#isCarried = isQuiet && now - elsewhere <= CARRIED_SUSPECT_AFTER_MS;
     if (wasCarried && !this.#isCarried) this.#isDoubted = true;
@@ -136,7 +130,7 @@ export class Liveness {
   #nextPingAt(): number {
     if (!this.#isIdle) return this.#lastPing + PING_INTERVAL_MS;
     if (!this.#isCarried) return this.#lastPing + IDLE_PING_INTERVAL_MS;
-    return gridMoment(this.#lastPing + CARRIED_PING_INTERVAL_MS, CARRIED_PING_INTERVAL_MS);
+    return gridMoment(this.#lastPing + CARRIED_PING_INTERVAL_MS, IDLE_GRID_MS);
   }
 
   pong(id: number, now: number): void {

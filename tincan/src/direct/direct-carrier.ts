@@ -44,6 +44,8 @@ export interface DirectTerms {
   peerKnowsRelays: boolean;
   /** How long the link took to come up, ms. */
   tookMs: number;
+  /** The carrier is not calm. */
+  restless?: (() => void) | undefined;
   /** The round trip of the data channel, ms, where no relay carries it; null: a relay does, or it is not known. */
   channelRtt: () => number | null;
 }
@@ -128,16 +130,15 @@ export class DirectCarrier {
     this.#actions = actions;
     this.#events = options.events ?? new EventLog();
     const { random } = options;
-    // One allocation joins the two: the smaller UID asks first.
-    this.#need = new RelayNeed(
-      { isFirst: options.me < options.peer, tookMs: options.tookMs },
-      options.clock(),
-    );
+    // One allocation joins the two, and one end's probes keep both at it: the smaller UID asks first.
+    const isFirst = options.me < options.peer;
+    this.#need = new RelayNeed({ isFirst, tookMs: options.tookMs }, options.clock());
     this.#finder = new PathFinder(
       {
         ladder: (family, isRelayed) => options.ladder(family, isRelayed),
         isForbidden: (ip) => options.isForbidden(ip),
         random,
+        isFirst,
         isRelayWorth: (rttMs) => isRelayWorth(rttMs, options.channelRtt()),
       },
       {
@@ -276,12 +277,17 @@ export class DirectCarrier {
     this.#arm();
   }
 
-  /** Looks at what the data plane sent and heard; to be called a few times per second. */
-  poll(): void {
+  /** Nothing flows, a path carries, and nothing speaks against it: `poll` may wait until `whenUsed` of the node tells of a frame. */
+  get isCalm(): boolean {
+    return this.#finder.isCalm(this.#options.clock());
+  }
+
+  /** Looks at what the data plane sent and heard; to be called a few times per second while the carrier is not calm. Says `used` of the report. */
+  poll(): number {
     const { port, link, clock } = this.#options;
     const { lastReceivedMs, source, rxDatagrams, txDatagrams, used } = port.linkStats(link);
     const datagrams = rxDatagrams + txDatagrams;
-    if (datagrams === this.#datagrams) return;
+    if (datagrams === this.#datagrams) return used;
     this.#datagrams = datagrams;
     // What the kernel says to everybody now and then is no reason to watch every link's path.
     if (used !== this.#used) this.#finder.dataFlowed(clock());
@@ -291,6 +297,7 @@ export class DirectCarrier {
       this.#finder.heardFrom(source, lastReceivedMs);
     }
     this.#arm();
+    return used;
   }
 
   /** Where the peer saw our last probe come from that it answered, and when it said so. */
@@ -428,6 +435,7 @@ export class DirectCarrier {
     const { rxDatagrams, sentSinceRekey } = port.linkStats(link);
     this.#keys.tick(now, rxDatagrams - this.#receivedBefore, sentSinceRekey);
     const due = Math.min(this.#lookForNeed(now), this.#finder.tick(now), this.#keys.dueAt);
+    if (!this.#finder.isCalm(now)) this.#options.restless?.();
     if (due === Number.POSITIVE_INFINITY) return;
     this.#timers.after('due', Math.max(due - now, LEAST_WAIT_MS), () => this.#arm());
   }

@@ -32,7 +32,7 @@ import { StreamTurns } from './stream-turns.ts';
 import { StunClient } from './stun-client.ts';
 
 /** How often the addresses of the interfaces and their MTUs are read even though nobody said networkChanged(). */
-const INTERFACES_MS = 30_000;
+const INTERFACES_MS = 120_000;
 
 /** First byte of a STUN message (RFC 7983 §7). */
 const STUN_LAST_FIRST_BYTE = 3;
@@ -43,8 +43,8 @@ const NO_LINK = 0;
 /** How often this machine's network is judged anew. */
 const NETWORK_MS = 1_000;
 
-/** What a peer saw longer ago than two rounds of STUN is of a mapping that may be over. */
-const SEEN_LIFE_MS = 60_000;
+/** What a peer saw longer ago than two rounds of STUN, or than the slowest probes of an idle path, is of a mapping that may be over. */
+const SEEN_LIFE_MS = 75_000;
 
 /** Names of STUN servers, and of TURN servers, that are resolved for one link; each hub names one or two. */
 const MAX_SERVERS_PER_LINK = 4;
@@ -115,6 +115,11 @@ export class DirectNode {
     port.onControl((data, from) => this.#receive(data, from));
     port.onPathError((link, errnoName) => this.#carriers.get(link)?.pathError(errnoName));
     this.#timers.every('interfaces', INTERFACES_MS, () => this.#checkInterfaces());
+  }
+
+  /** Calls the handler once, when the next frame to one station goes or comes by any of the carriers. */
+  whenUsed(handler: () => void): void {
+    this.#options.port.whenUsed(handler);
   }
 
   /** The direct carrier of a link whose hello has come. It ends with its `close`. */

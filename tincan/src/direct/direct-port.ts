@@ -65,5 +65,7 @@ export interface DirectPort {
   sendControl(ip: string, port: number, data: Uint8Array): boolean;
   onControl(handler: (data: Uint8Array, from: Endpoint) => void): void;
   linkStats(link: number): DirectLinkStats;
+  /** Calls the handler once, when the next frame to one station goes or comes by any link. */
+  whenUsed(handler: () => void): void;
   onPathError(handler: (link: number, errnoName: string) => void): void;
 }

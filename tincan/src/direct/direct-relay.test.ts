@@ -41,6 +41,7 @@ class Port implements DirectPort {
   setSender(): void {}
   removeLink(): void {}
   onPathError(): void {}
+  whenUsed(): void {}
 
   setPath(_link: number, path: Parameters<DirectPort['setPath']>[1]): void {
     this.path = path;

@@ -100,6 +100,8 @@ export class FakePort implements DirectPort {
     this.#control(data, from);
   }
 
+  whenUsed(): void {}
+
   onPathError(handler: (link: number, errnoName: string) => void): void {
     this.pathError = handler;
   }

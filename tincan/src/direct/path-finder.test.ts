@@ -46,6 +46,7 @@ class End {
         ladder: (family, isRelayed) => sizeLadder(family, [], isRelayed),
         isForbidden: (ip) => ip.startsWith('172.31.'),
         random,
+        isFirst: which === 0,
         isRelayWorth: () => true,
       },
       {
@@ -216,6 +217,7 @@ test('a reply from another address than the probe went to proves no path', () =>
       ladder: (family) => sizeLadder(family, []),
       isForbidden: () => false,
       random: () => 0.5,
+      isFirst: true,
       isRelayWorth: () => true,
     },
     { probe: (to, id) => sent.push({ ip: to.ip, id }), select: () => expect.unreachable() },
@@ -271,6 +273,7 @@ test('a forbidden address is never probed, and neither candidates nor sources gr
       ladder: (family) => sizeLadder(family, []),
       isForbidden: (ip) => ip === '172.31.0.2',
       random: () => 0.5,
+      isFirst: true,
       isRelayWorth: () => true,
     },
     { probe: (to) => tried.add(`${to.ip}:${to.port}`), select: () => {} },
@@ -291,15 +294,15 @@ test('an idle link costs next to nothing, and is under close watch from its firs
   traffic.flows = false;
   network.run(20_000);
   const [beforeA, beforeB] = [a.probes, b.probes];
-  network.run(80_000);
-  // On the active path a small probe each 10 s by one end, each 30 s by the other; each 20 s one on the other path by both, and one search for
-  // a larger size.
+  network.run(140_000);
+  // On the active path a small probe each 10 s by one end, each minute by the other; each minute one on the other path by both, and one
+  // search for a larger size.
   const [ofA, ofB] = [a.probes - beforeA, b.probes - beforeB];
-  expect(ofA + ofB).toBeLessThanOrEqual(6 + 2 + 2 * 4 + 2);
+  expect(ofA + ofB).toBeLessThanOrEqual(12 + 2 + 2 * 3 + 2);
   for (const probes of [ofA, ofB]) expect(probes).toBeGreaterThanOrEqual(2 + 2);
   wan.open = [false, false];
   network.nets[1]?.open.fill(false);
-  network.run(80_100);
+  network.run(140_100);
   const since = network.now;
   traffic.flows = true;
   network.run(since + 3_000);
@@ -465,6 +468,7 @@ test('a relayed path that is much slower than the channel is not taken, a direct
       ladder: (family) => sizeLadder(family, []),
       isForbidden: () => false,
       random: () => 0.5,
+      isFirst: true,
       isRelayWorth: (rtt) => rtt < 50,
     },
     { probe: ({ port }, id) => sent.push({ port, id }), select: (path) => selected.push(path?.port) },
@@ -492,6 +496,7 @@ test('what a relay may reach of the peer is tried by way of it as well, and no m
       ladder: (family) => sizeLadder(family, []),
       isForbidden: () => false,
       random: () => 0.5,
+      isFirst: true,
       isRelayWorth: () => true,
     },
     {
@@ -525,6 +530,7 @@ test('a path that was in use before the peer called it its relay is known as rel
       ladder: (family, isRelayed) => sizeLadder(family, [], isRelayed),
       isForbidden: () => false,
       random: () => 0.5,
+      isFirst: true,
       isRelayWorth: () => true,
     },
     { probe: (_to, id) => void probes.push(id), select: (path) => void selected.push(path) },

@@ -1,17 +1,23 @@
-import { calmMoment, gridMoment } from '@kith/base';
+import { calmMoment, gridMoment, IDLE_GRID_MS } from '@kith/base';
 import { type DirectCandidate, MIN_PROBE_BYTES } from '@kith/protocol';
 import type { Address, RelayServer } from './direct-port.ts';
 import { type Flight, Flights, type Purpose } from './flights.ts';
 import type { Path } from './path.ts';
 import { isBetter, isCheaper } from './path-choice.ts';
 import { PathSet, type PathSetOptions } from './path-set.ts';
-import { IDLE_KEEPALIVE_MS, PathWatch } from './path-watch.ts';
+import { PathWatch } from './path-watch.ts';
 
 /** How often a path is probed that is not in use. */
 const REPEAT_MS = 5_000;
 
-/** The same while the link is idle and has a path: keeps a NAT's mapping, which lasts 30 s at least in practice. */
-const IDLE_REPEAT_MS = 20_000;
+/**
+ * The same while the link is idle and has a path. A NAT may forget the way meanwhile, which costs nothing: when the active path goes silent
+ * both ends ask by all of them.
+ */
+const IDLE_REPEAT_MS = 60_000;
+
+/** The same of one with a relay, whose server forgets who is not sent to. */
+const IDLE_RELAYED_REPEAT_MS = 20_000;
 
 /** The same of a path without a relay while one with a relay carries: somebody else's line is to be left soon. */
 const IDLE_DIRECT_REPEAT_MS = 10_000;
@@ -29,7 +35,7 @@ const CONFIRM_MS = 50;
 const FRESH_MS = 12_000;
 
 /** A known address that has not answered for longer than the slowest schedule and speaks again is probed densely. */
-const COLD_MS = 45_000;
+const COLD_MS = 75_000;
 
 /** A tick that comes so much later than asked means that our process stood still; silence of that time is not the path's. */
 const STALL_MS = 400;
@@ -54,6 +60,8 @@ export interface PathFinderActions {
 export interface PathFinderOptions extends PathSetOptions {
   /** 0 ≤ x < 1 */
   random(): number;
+  /** Of the two ends, this is the one that asks while nothing flows. */
+  isFirst: boolean;
   /** Whether a relayed path of this round trip, ms, is worth leaving the data channel for. */
   isRelayWorth(rttMs: number): boolean;
 }
@@ -78,7 +86,7 @@ export class PathFinder {
     this.#options = options;
     this.#actions = actions;
     this.#paths = new PathSet(options);
-    this.#watch = new PathWatch(options.random);
+    this.#watch = new PathWatch(options.isFirst);
     this.#flights = new Flights(Math.floor(options.random() * 0x1_0000_0000));
   }
 
@@ -221,7 +229,7 @@ export class PathFinder {
     for (const path of this.#paths) this.#probePath(path, now);
     // What is overdue now is no sign of a stall later.
     const due = Math.max(now, this.#nextDue(now));
-    this.#dueAt = due > now && this.#isCalm(now) ? calmMoment(due) : due;
+    this.#dueAt = due > now && this.isCalm(now) ? calmMoment(due) : due;
     return this.#dueAt;
   }
 
@@ -348,7 +356,7 @@ export class PathFinder {
   }
 
   /** Nothing flows, a path carries, and nothing speaks against it. */
-  #isCalm(now: number): boolean {
+  isCalm(now: number): boolean {
     if (this.#active === undefined || !this.#watch.isCalm(this.#active, now)) return false;
     for (const path of this.#paths) if (path.isBursting(now)) return false;
     return true;
@@ -357,9 +365,10 @@ export class PathFinder {
   #repeatAt(path: Path, now: number): number {
     if (this.#active === undefined || !this.#watch.isIdle(now)) return now + this.#jittered(REPEAT_MS);
     const isBetterKind = this.#active.isRelayed && !path.isRelayed;
-    const repeatMs = isBetterKind ? IDLE_DIRECT_REPEAT_MS : IDLE_REPEAT_MS;
+    const likeMs = path.isRelayed ? IDLE_RELAYED_REPEAT_MS : IDLE_REPEAT_MS;
+    const repeatMs = isBetterKind ? IDLE_DIRECT_REPEAT_MS : likeMs;
     // Together with the probes of the active paths.
-    return gridMoment(now + repeatMs, IDLE_KEEPALIVE_MS);
+    return gridMoment(now + repeatMs, IDLE_GRID_MS);
   }
 
   #jittered(ms: number): number {

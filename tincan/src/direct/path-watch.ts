@@ -1,4 +1,4 @@
-import { gridMoment } from '@kith/base';
+import { gridMoment, IDLE_GRID_MS } from '@kith/base';
 import type { Path } from './path.ts';
 
 /** How often the active path is probed while data flows, with a small and with a full-size probe, ms. */
@@ -8,19 +8,17 @@ const KEEPALIVE_MS = 500;
 const IDLE_AFTER_MS = 5_000;
 
 /**
- * How often the active path of an idle link is probed, with a small probe only, at whole multiples of this: ten idle links must not cost
- * a CPU's per cent.
+ * How often the active path of an idle link is probed, with a small probe only: ten idle links must not cost a CPU's per cent. A NAT keeps
+ * its mapping for 30 s at least in practice, so that one probe may be lost.
  */
-export const IDLE_KEEPALIVE_MS = 10_000;
+export const IDLE_KEEPALIVE_MS = 15_000;
 
 /**
- * A probe of the peer's says as much of an idle path as one of our own, but for the way to the peer. Who was asked waits a little longer than
- * the peer does until its next probe, so that one end asks and not both; drawn, because two that ask at the same moment would go on so. Its
- * own way it proves now and then all the same.
+ * A probe of the peer's says as much of an idle path as one of our own, but for the way to the peer. So one end asks, and the other asks by
+ * itself only when that is this much late, and now and then to prove its own way.
  */
-const IDLE_ASKED_MS = 10_500;
-const IDLE_ASKED_SPREAD_MS = 1_000;
-const IDLE_PROVE_MS = 30_000;
+const IDLE_ASKED_MS = IDLE_KEEPALIVE_MS + 500;
+const IDLE_PROVE_MS = 60_000;
 
 /** How often the active path is probed once an answer is overdue. */
 const RETRY_MS = 250;
@@ -65,16 +63,16 @@ export interface Overdue {
  * clock that never jumps back.
  */
 export class PathWatch {
-  readonly #random: () => number;
+  readonly #isFirst: boolean;
   #keepaliveAt = 0;
   #probedAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
   #flowedAt = Number.NEGATIVE_INFINITY;
   #doubtedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param random 0 ≤ x < 1 */
-  constructor(random: () => number) {
-    this.#random = random;
+  /** @param isFirst of the two ends, this is the one that asks while both are idle */
+  constructor(isFirst: boolean) {
+    this.#isFirst = isFirst;
   }
 
   /** When anything authentic was last heard of the peer, by any path; -Infinity: never. */
@@ -116,9 +114,9 @@ export class PathWatch {
   /** A probe of the peer's came by the active path. */
   asked(now: number): void {
     // What is due stays so.
-    if (!this.isIdle(now) || this.#keepaliveAt <= now) return;
-    const wait = IDLE_ASKED_MS + IDLE_ASKED_SPREAD_MS * this.#random();
-    this.#keepaliveAt = Math.max(this.#keepaliveAt, Math.min(now + wait, this.#probedAt + IDLE_PROVE_MS));
+    if (this.#isFirst || !this.isIdle(now) || this.#keepaliveAt <= now) return;
+    const at = Math.min(now + IDLE_ASKED_MS, this.#probedAt + IDLE_PROVE_MS);
+    this.#keepaliveAt = Math.max(this.#keepaliveAt, at);
   }
 
   /** The active path is probed now, for whatever reason. */
@@ -145,7 +143,7 @@ export class PathWatch {
   scheduled(now: number): 'small' | 'full' | undefined {
     if (now < this.#keepaliveAt) return undefined;
     const isIdle = this.isIdle(now);
-    this.#keepaliveAt = isIdle ? gridMoment(now + IDLE_KEEPALIVE_MS, IDLE_KEEPALIVE_MS) : now + KEEPALIVE_MS;
+    this.#keepaliveAt = isIdle ? gridMoment(now + IDLE_KEEPALIVE_MS, IDLE_GRID_MS) : now + KEEPALIVE_MS;
     return isIdle ? 'small' : 'full';
   }
 

@@ -1,3 +1,4 @@
+import { gridMoment, IDLE_GRID_MS } from '@kith/base';
 import { decodeBindingResponse, encodeBindingRequest, STUN_TRANSACTION_BYTES } from '@kith/protocol';
 import type { Address } from './direct-port.ts';
 import { addressText } from './path-set.ts';
@@ -5,7 +6,7 @@ import { addressText } from './path-set.ts';
 /** RFC 8489 §6.2.1: RTO of 500 ms that doubles; the RFC's seven tries are for those who have nothing else to do meanwhile. */
 const RETRY_MS = [500, 1_000, 2_000];
 
-/** Between two rounds: keeps the mapping alive behind NATs that forget after 30 s, and notices when it changes. */
+/** Between two rounds at most: keeps the mapping alive behind NATs that forget after 30 s, and notices when it changes. */
 const REFRESH_MS = 25_000;
 
 /** A mapped address that no answer has confirmed in two rounds is gone. */
@@ -97,7 +98,7 @@ export class StunClient {
     server.transaction = '';
     server.tries = 0;
     server.isSilent = false;
-    server.nextAt = now + REFRESH_MS;
+    server.nextAt = gridMoment(now + REFRESH_MS, IDLE_GRID_MS);
     if (response.mapped !== null) {
       server.mapped = response.mapped;
       server.mappedAt = now;
@@ -130,7 +131,7 @@ export class StunClient {
       server.tries = 0;
       server.transaction = '';
       server.isSilent = true;
-      server.nextAt = now + REFRESH_MS;
+      server.nextAt = gridMoment(now + REFRESH_MS, IDLE_GRID_MS);
       return;
     }
     if (server.tries === 0) {
