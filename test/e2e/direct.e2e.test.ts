@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { LinkStatus, StatusReport } from '@kith/protocol';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Ejabberd, KithNode, Lab, measureTcp, ping } from '../lab/index.ts';
@@ -73,11 +74,8 @@ test('a pair moves to the direct carrier by itself, encrypted, and TCP passes it
   await pair.down();
 });
 
-test('when its datagrams stop passing, the channel carries on, and the direct carrier returns when they pass again', async () => {
-  const settings = { direct: { port: DIRECT_PORT } };
-  const pair = await pairOf(settings, settings);
-  await untilBoth(pair, 'direct', carriedBy('direct'));
-  const { host } = pair.nodes[0];
+/** From now on no datagram of the direct carrier comes to the node, until what is returned is called. */
+async function cut({ host }: KithNode): Promise<() => Promise<unknown>> {
   const rules = [
     'table inet cut {',
     '  chain input {',
@@ -87,13 +85,36 @@ test('when its datagrams stop passing, the channel carries on, and the direct ca
     '}',
   ].join('\n');
   await host.run('nft', ['-f', '-'], { input: rules });
+  return () => host.run('nft', ['delete', 'table', 'inet', 'cut']);
+}
+
+test('when its datagrams stop passing, the channel carries on, and the direct carrier returns when they pass again', async () => {
+  const settings = { direct: { port: DIRECT_PORT } };
+  const pair = await pairOf(settings, settings);
+  await untilBoth(pair, 'direct', carriedBy('direct'));
+  const mend = await cut(pair.nodes[0]);
   const running = pings(pair, 60);
   await untilBoth(pair, 'on the channel', carriedBy('channel'));
   // Sixty pings take six seconds, of which a dead path may cost three.
   expect(await running).toBeGreaterThan(25);
-  await host.run('nft', ['delete', 'table', 'inet', 'cut']);
+  await mend();
   await untilBoth(pair, 'direct again', carriedBy('direct'));
   expect(await pings(pair, 10)).toBeGreaterThan(0);
+  await pair.down();
+});
+
+test('a link that rests is under close watch from its first packet on: a path that died meanwhile costs no more', async () => {
+  const settings = { direct: { port: DIRECT_PORT } };
+  const pair = await pairOf(settings, settings);
+  await untilBoth(pair, 'direct', carriedBy('direct'));
+  expect(await pings(pair, 3)).toBe(3);
+  // The kernel asks once more for the other's MAC, 5 s later; without packets for 20 s a link is calm, and at the next looks it rests.
+  await pause(32_000);
+  const mend = await cut(pair.nodes[0]);
+  // The first of them may be lost, and two seconds and a half of the rest.
+  expect(await pings(pair, 60)).toBeGreaterThan(25);
+  await mend();
+  await untilBoth(pair, 'direct again', carriedBy('direct'));
   await pair.down();
 });
 

@@ -30,8 +30,10 @@ const START_MS = 60_000;
 const HOPELESS_MS = 5000;
 /** How long `up` waits for the first word of the hub, so that a wrong password shows at once; the network is up without it. */
 const HUB_WORD_MS = 3000;
-/** Short beside the start itself, long beside a connection attempt. */
+/** Short beside the start itself, long beside a connection attempt. A machine on which it takes seconds has better to do than to answer. */
 const POLL_MS = 50;
+const POLL_GROWTH = 1.25;
+const MAX_POLL_MS = 500;
 /** One death may be an accident, and is mended at once. Two in a start mean that it cannot work. */
 const DEATHS_TO_GIVE_UP = 2;
 /** A supervisor ends its processes within 5 s. */
@@ -120,6 +122,7 @@ async function waitUntilUp(config: KithConfig, supervisor: ChildProcess): Promis
     );
   });
   const began = monotonicMs();
+  let poll = POLL_MS;
   let last = 'the supervisor does not start';
   let upSince: number | undefined;
   let troubledSince: number | undefined;
@@ -148,7 +151,8 @@ async function waitUntilUp(config: KithConfig, supervisor: ChildProcess): Promis
         last = describeError(error);
       }
     }
-    await pause(POLL_MS);
+    await pause(poll);
+    poll = Math.min(poll * POLL_GROWTH, MAX_POLL_MS);
   }
   throw new CommandFailure(
     EXIT.failed,
