@@ -159,7 +159,7 @@ export class LinkDesk {
     );
     links.add(link);
     this.counters.links_opened++;
-    this.#threads.setCalm(false);
+    this.#threads.setPace('busy');
     this.#stir();
     return link;
   }
@@ -221,8 +221,8 @@ export class LinkDesk {
     }
     const links = this.every();
     const isCalm = links.every((link) => link.isCalm);
-    this.#threads.setCalm(isCalm);
     this.#isResting = isCalm && links.every((link) => link.isResting);
+    this.#threads.setPace(this.#isResting ? 'resting' : isCalm ? 'calm' : 'busy');
     if (this.#isResting) this.#parts.node().direct?.whenUsed(() => this.#stir());
     // A frame that came before the worker was asked to tell of one is seen by one more look.
     if (this.#isResting && wasResting) {

@@ -13,8 +13,11 @@ test("the library's timer thread sleeps longer while all is calm, and as before 
   const [thread] = threadsNamed('SCTP timer');
   const before = slackOf(thread);
   const threads = new LibraryThreads();
-  threads.setCalm(true);
-  expect(slackOf(thread)).toBeGreaterThan(10_000_000);
-  threads.setCalm(false);
+  threads.setPace('calm');
+  const calm = slackOf(thread);
+  expect(calm).toBeGreaterThan(10_000_000);
+  threads.setPace('resting');
+  expect(slackOf(thread)).toBeGreaterThan(calm);
+  threads.setPace('busy');
   expect(slackOf(thread)).toBe(before);
 });
