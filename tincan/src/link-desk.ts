@@ -1,4 +1,12 @@
-import { calmMoment, type Logger, monotonicMs, nextGridMoment, PeerError, Timers } from '@kith/base';
+import {
+  calmMoment,
+  EARLY_MS,
+  type Logger,
+  monotonicMs,
+  nextGridMoment,
+  PeerError,
+  Timers,
+} from '@kith/base';
 import type { ApiCall, Hello } from '@kith/protocol';
 import type { Callback } from './callback.ts';
 import { LibraryThreads } from './channel/library-threads.ts';
@@ -214,10 +222,9 @@ export class LinkDesk {
     this.#isResting = false;
     for (const link of this.every()) {
       const dueAt = this.#dueAt.get(link) ?? now;
-      if (dueAt > now) continue;
-      link.tick(now, dueAt);
-      // A whole turn of the grid later where this look stands on it.
-      this.#dueAt.set(link, link.isCalm ? calmMoment(now + 1) : now + TICK_MS);
+      if (dueAt > now + EARLY_MS) continue;
+      link.tick(now, Math.min(dueAt, now));
+      this.#dueAt.set(link, link.isCalm ? nextCalmMoment(now) : now + TICK_MS);
     }
     const links = this.every();
     const isCalm = links.every((link) => link.isCalm);
@@ -229,7 +236,7 @@ export class LinkDesk {
       const dueAt = nextGridMoment(now, REST_MS);
       for (const link of links) this.#dueAt.set(link, dueAt);
       this.#timers.after('links', dueAt - now, () => this.#look());
-    } else this.#timers.after('links', isCalm ? calmMoment(now + 1) - now : TICK_MS, () => this.#look());
+    } else this.#timers.after('links', isCalm ? nextCalmMoment(now) - now : TICK_MS, () => this.#look());
   }
 
   /** Something happens after which links may not be resting any more. */
@@ -240,4 +247,9 @@ export class LinkDesk {
     // Not at once: the caller may be in the middle of what there is to see.
     this.#timers.after('links', 0, () => this.#look());
   }
+}
+
+/** A whole turn of the grid later where this look stands on it. */
+function nextCalmMoment(now: number): number {
+  return calmMoment(now + EARLY_MS);
 }

@@ -23,10 +23,13 @@ export function gridMoment(at: number, grid: number): number {
   return Math.floor(at / grid) * grid;
 }
 
-/** The first multiple of `grid` after `now`; a timer that was called a moment too early does not take the multiple it was set for again. */
-export function nextGridMoment(now: number, grid: number): number {
-  return gridMoment(now + grid + EARLY_MS, grid);
-}
+/**
+ * Node counts the time of a timer from the beginning of the event loop's turn that sets it: it fires too early by what that turn had taken by
+ * then.
+ */
+export const EARLY_MS = 50;
 
-/** Clocks and timers count in different parts of a millisecond. */
-const EARLY_MS = 2;
+/** The first multiple of `grid` after `now`; a timer that fires too early does not take the multiple again that it was set for. */
+export function nextGridMoment(now: number, grid: number): number {
+  return gridMoment(now + grid + Math.min(EARLY_MS, grid / 10), grid);
+}

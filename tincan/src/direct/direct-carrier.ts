@@ -28,6 +28,8 @@ const MAX_REPLIES_PER_SECOND = 300;
 
 /** Timers of the machines never wait less than this, so that a bug in them costs a core's per mille and not a core. */
 const LEAST_WAIT_MS = 2;
+/** Nothing on a calm link is so urgent that a timer which is a little early (EARLY_MS of base) should wake the process twice. */
+const CALM_LATE_MS = 10;
 
 /** What a link says of itself. */
 export interface DirectTerms {
@@ -435,9 +437,11 @@ export class DirectCarrier {
     const { rxDatagrams, sentSinceRekey } = port.linkStats(link);
     this.#keys.tick(now, rxDatagrams - this.#receivedBefore, sentSinceRekey);
     const due = Math.min(this.#lookForNeed(now), this.#finder.tick(now), this.#keys.dueAt);
-    if (!this.#finder.isCalm(now)) this.#options.restless?.();
+    const isCalm = this.#finder.isCalm(now);
+    if (!isCalm) this.#options.restless?.();
     if (due === Number.POSITIVE_INFINITY) return;
-    this.#timers.after('due', Math.max(due - now, LEAST_WAIT_MS), () => this.#arm());
+    const wait = Math.max(due - now, LEAST_WAIT_MS);
+    this.#timers.after('due', isCalm ? wait + CALM_LATE_MS : wait, () => this.#arm());
   }
 }
 
