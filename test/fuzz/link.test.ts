@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { createLogger, PeerError } from '@kith/base';
+import { createLogger, monotonicMs, PeerError } from '@kith/base';
 import {
   type AccountPair,
   type Candidate,
@@ -140,7 +140,7 @@ class Bench {
         restless: () => undefined,
         chunk: () => void this.chunks++,
       },
-      performance.now(),
+      monotonicMs(),
     );
     const session = FakeSession.last;
     if (session === undefined) throw new Error('no session was made');
@@ -156,7 +156,7 @@ class Bench {
   }
 
   get malformed(): number {
-    return this.link.report(performance.now()).counters.malformed_control ?? 0;
+    return this.link.report(monotonicMs()).counters.malformed_control ?? 0;
   }
 
   /** What must hold whatever a peer did. */
@@ -173,7 +173,7 @@ function newDirectNode(): { node: DirectNode; port: FakePort } {
   const node = new DirectNode({
     ...{ port, me: IDENTITY.uid, ownInterface: 'kith0', aes: true, log: createLogger('fuzz', 'silent') },
     isOverlay: () => false,
-    clock: () => performance.now(),
+    clock: () => monotonicMs(),
     readAddresses: () => [{ interface: 'eth0', ip: '203.0.113.1', mtu: 1500 }],
     resolve: () => Promise.reject(new Error('there is no DNS')),
   });
@@ -289,7 +289,7 @@ test('whatever a peer sends in whatever order, nothing throws, one end is told o
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const fuzzed = new Bench(4);
       const { events } = fuzzed.session;
-      let now = performance.now();
+      let now = monotonicMs();
       for (const what of steps) {
         now += 250;
         if (what.do === 'control') events.control(what.text);
@@ -363,7 +363,7 @@ test('whatever a peer says about the direct carrier and whatever datagrams come,
       for (const what of steps) {
         if ('control' in what) fuzzed.session.events.control(what.control);
         else port.inject(what.datagram, { ip: '203.0.113.66', port: 4000 });
-        fuzzed.link.tick(performance.now());
+        fuzzed.link.tick(monotonicMs());
       }
       expect(fuzzed.link.state).toBe('online');
       fuzzed.expectSane();

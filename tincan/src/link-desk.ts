@@ -1,22 +1,14 @@
-import {
-  calmMoment,
-  EARLY_MS,
-  type Logger,
-  monotonicMs,
-  nextGridMoment,
-  PeerError,
-  Timers,
-} from '@kith/base';
+import { type Logger, monotonicMs, PeerError } from '@kith/base';
 import type { ApiCall, Hello } from '@kith/protocol';
 import type { Callback } from './callback.ts';
 import { LibraryThreads } from './channel/library-threads.ts';
 import { CHANGED_SUSPECT_AFTER_MS } from './channel/liveness.ts';
 import { isRelayedPair } from './channel/peer-session.ts';
 import { type CreateLink, carryOn, readDescription, securityOf } from './create-link.ts';
-import { IDLE_KEEPALIVE_MS } from './direct/path-watch.ts';
 import { firstStunServer } from './first-stun-server.ts';
 import { iceServersFor, iceServersOf } from './ice-servers.ts';
 import { Link } from './link.ts';
+import { LinkLooks } from './link-looks.ts';
 import type { LinkTable } from './link-table.ts';
 import type { LinkParameters, LocalNode } from './link-types.ts';
 import type { Overlay } from './overlay.ts';
@@ -28,11 +20,6 @@ import type { StreamRelays } from './relay/stream-relays.ts';
 import type { Relay } from './relay.ts';
 import { resolveHost } from './resolve-host.ts';
 import type { Uplink } from './uplink.ts';
-
-/** How often links look at the clock; pings are due each second and death is noticed within this much. Calm ones are looked at by calmMoment. */
-const TICK_MS = 250;
-/** The same when all of them are resting: with the probes of idle paths, so that both cost one wake-up. */
-const REST_MS = IDLE_KEEPALIVE_MS;
 
 export interface LinkDeskParts {
   readonly log: Logger;
@@ -52,22 +39,23 @@ export interface LinkDeskParts {
 /** Makes links and ends them as the controller says, and tells the others of this process, and the controller, what becomes of them. */
 export class LinkDesk {
   readonly #parts: LinkDeskParts;
-  readonly #timers = new Timers();
-  readonly #threads = new LibraryThreads();
+  readonly #looks: LinkLooks;
   readonly #patience = new RelayPatience();
-  /** When each link is to be looked at; one that is not in it, now. */
-  #dueAt = new WeakMap<Link, number>();
-  /** All links were resting at the last look; whatever ends that calls #stir. */
-  #isResting = false;
   readonly counters = { links_opened: 0, links_closed: 0 };
 
   constructor(parts: LinkDeskParts) {
     this.#parts = parts;
+    const threads = new LibraryThreads();
+    this.#looks = new LinkLooks({
+      every: () => this.every(),
+      whenUsed: (handler) => parts.node().direct?.whenUsed(handler),
+      setPace: (pace) => threads.setPace(pace),
+    });
   }
 
   /** Begins to look at the clock. */
   start(): void {
-    this.#look();
+    this.#looks.start();
   }
 
   /** @throws what readDescription and carryOn throw, PeerError REMOTE_UNUSABLE, SystemError LINK_LIMIT. */
@@ -124,13 +112,13 @@ export class LinkDesk {
   networkChanged(): void {
     const now = monotonicMs();
     for (const link of this.every()) link.networkChanged(now);
-    // Not at the next tick: who waits for a path feels a quarter of a second.
-    this.#timers.after('changed', CHANGED_SUSPECT_AFTER_MS + 1, () => this.#look());
+    // Not at the next look: who waits for a path feels a quarter of a second.
+    this.#looks.lookAtAllAfter(CHANGED_SUSPECT_AFTER_MS + 1);
   }
 
   /** Ends all links for good. */
   close(reason: string): void {
-    this.#timers.clearAll();
+    this.#looks.close();
     for (const link of this.every()) link.close(reason);
   }
 
@@ -157,9 +145,9 @@ export class LinkDesk {
           callback.notify({ type: 'link_suspect', uid: of.uid, attempt: of.attempt, suspect });
         },
         relayed: (of, message) => relay.receive(of.uid, message, monotonicMs()),
-        restless: () => this.#stir(),
+        restless: () => this.#looks.stir(),
         chunk: (of, data, offset, length) => {
-          this.#stir();
+          this.#looks.stir();
           overlay.tap?.deliver(of.slot, data, offset, length);
         },
       },
@@ -167,8 +155,7 @@ export class LinkDesk {
     );
     links.add(link);
     this.counters.links_opened++;
-    this.#threads.setPace('busy');
-    this.#stir();
+    this.#looks.opened();
     return link;
   }
 
@@ -214,42 +201,4 @@ export class LinkDesk {
       ...(network === undefined ? {} : { network }),
     });
   }
-
-  /** Looks at all links, and sets the timer for the next look. */
-  #look(): void {
-    const now = monotonicMs();
-    const wasResting = this.#isResting;
-    this.#isResting = false;
-    for (const link of this.every()) {
-      const dueAt = this.#dueAt.get(link) ?? now;
-      if (dueAt > now + EARLY_MS) continue;
-      link.tick(now, Math.min(dueAt, now));
-      this.#dueAt.set(link, link.isCalm ? nextCalmMoment(now) : now + TICK_MS);
-    }
-    const links = this.every();
-    const isCalm = links.every((link) => link.isCalm);
-    this.#isResting = isCalm && links.every((link) => link.isResting);
-    this.#threads.setPace(this.#isResting ? 'resting' : isCalm ? 'calm' : 'busy');
-    if (this.#isResting) this.#parts.node().direct?.whenUsed(() => this.#stir());
-    // A frame that came before the worker was asked to tell of one is seen by one more look.
-    if (this.#isResting && wasResting) {
-      const dueAt = nextGridMoment(now, REST_MS);
-      for (const link of links) this.#dueAt.set(link, dueAt);
-      this.#timers.after('links', dueAt - now, () => this.#look());
-    } else this.#timers.after('links', isCalm ? nextCalmMoment(now) - now : TICK_MS, () => this.#look());
-  }
-
-  /** Something happens after which links may not be resting any more. */
-  #stir(): void {
-    if (!this.#isResting) return;
-    this.#isResting = false;
-    this.#dueAt = new WeakMap();
-    // Not at once: the caller may be in the middle of what there is to see.
-    this.#timers.after('links', 0, () => this.#look());
-  }
-}
-
-/** A whole turn of the grid later where this look stands on it. */
-function nextCalmMoment(now: number): number {
-  return calmMoment(now + EARLY_MS);
 }

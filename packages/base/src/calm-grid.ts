@@ -8,7 +8,7 @@ const CALM_GRID_MS = 1_000;
  * What idle links repeat in many seconds falls on whole multiples of this, as the beats of the processes do. Coarser, all that fifty nodes of
  * one machine ask in a minute would come at once.
  */
-export const IDLE_GRID_MS = 5_000;
+const IDLE_GRID_MS = 5_000;
 
 /** The first moment of the grid that is not before `at`. Milliseconds. */
 export function calmMoment(at: number): number {
@@ -19,8 +19,13 @@ export function calmMoment(at: number): number {
  * The last multiple of `grid` that is not after `at`: what each link of a process repeats in about that time, all of them do at the same
  * moment then. The answers come together as well, and each finds warm what the one before it needed. Milliseconds.
  */
-export function gridMoment(at: number, grid: number): number {
+function gridMoment(at: number, grid: number): number {
   return Math.floor(at / grid) * grid;
+}
+
+/** The last moment that is not after `at` of those at which idle links repeat what they do seldom. Milliseconds. */
+export function idleMoment(at: number): number {
+  return gridMoment(at, IDLE_GRID_MS);
 }
 
 /**

@@ -1,6 +1,6 @@
 export { ApiSockets } from './api-sockets.ts';
 export { type BackoffPolicy, backoffMs } from './backoff.ts';
-export { calmMoment, EARLY_MS, gridMoment, IDLE_GRID_MS, nextGridMoment } from './calm-grid.ts';
+export { calmMoment, EARLY_MS, idleMoment, nextGridMoment } from './calm-grid.ts';
 export { BEAT_MS, PARENT_FD_VARIABLE, readStartDocument, watchParent } from './child-process.ts';
 export {
   BugError,

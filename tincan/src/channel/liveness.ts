@@ -1,4 +1,4 @@
-import { gridMoment, IDLE_GRID_MS } from '@kith/base';
+import { idleMoment } from '@kith/base';
 
 /**
  * How often a link's control channel is probed while the link carries data. One second gives an RTT worth showing and, with the dead time
@@ -130,7 +130,7 @@ export class Liveness {
   #nextPingAt(): number {
     if (!this.#isIdle) return this.#lastPing + PING_INTERVAL_MS;
     if (!this.#isCarried) return this.#lastPing + IDLE_PING_INTERVAL_MS;
-    return gridMoment(this.#lastPing + CARRIED_PING_INTERVAL_MS, IDLE_GRID_MS);
+    return idleMoment(this.#lastPing + CARRIED_PING_INTERVAL_MS);
   }
 
   pong(id: number, now: number): void {

@@ -1,4 +1,4 @@
-import { calmMoment, gridMoment, IDLE_GRID_MS } from '@kith/base';
+import { calmMoment, idleMoment } from '@kith/base';
 import { type DirectCandidate, MIN_PROBE_BYTES } from '@kith/protocol';
 import type { Address, RelayServer } from './direct-port.ts';
 import { type Flight, Flights, type Purpose } from './flights.ts';
@@ -368,7 +368,7 @@ export class PathFinder {
     const likeMs = path.isRelayed ? IDLE_RELAYED_REPEAT_MS : IDLE_REPEAT_MS;
     const repeatMs = isBetterKind ? IDLE_DIRECT_REPEAT_MS : likeMs;
     // Together with the probes of the active paths.
-    return gridMoment(now + repeatMs, IDLE_GRID_MS);
+    return idleMoment(now + repeatMs);
   }
 
   #jittered(ms: number): number {

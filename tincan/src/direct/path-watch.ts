@@ -1,4 +1,4 @@
-import { gridMoment, IDLE_GRID_MS } from '@kith/base';
+import { idleMoment } from '@kith/base';
 import type { Path } from './path.ts';
 
 /** How often the active path is probed while data flows, with a small and with a full-size probe, ms. */
@@ -143,7 +143,7 @@ export class PathWatch {
   scheduled(now: number): 'small' | 'full' | undefined {
     if (now < this.#keepaliveAt) return undefined;
     const isIdle = this.isIdle(now);
-    this.#keepaliveAt = isIdle ? gridMoment(now + IDLE_KEEPALIVE_MS, IDLE_GRID_MS) : now + KEEPALIVE_MS;
+    this.#keepaliveAt = isIdle ? idleMoment(now + IDLE_KEEPALIVE_MS) : now + KEEPALIVE_MS;
     return isIdle ? 'small' : 'full';
   }
 

@@ -1,4 +1,4 @@
-import { gridMoment, IDLE_GRID_MS } from '@kith/base';
+import { idleMoment } from '@kith/base';
 import { decodeBindingResponse, encodeBindingRequest, STUN_TRANSACTION_BYTES } from '@kith/protocol';
 import type { Address } from './direct-port.ts';
 import { addressText } from './path-set.ts';
@@ -98,7 +98,7 @@ export class StunClient {
     server.transaction = '';
     server.tries = 0;
     server.isSilent = false;
-    server.nextAt = gridMoment(now + REFRESH_MS, IDLE_GRID_MS);
+    server.nextAt = idleMoment(now + REFRESH_MS);
     if (response.mapped !== null) {
       server.mapped = response.mapped;
       server.mappedAt = now;
@@ -131,7 +131,7 @@ export class StunClient {
       server.tries = 0;
       server.transaction = '';
       server.isSilent = true;
-      server.nextAt = gridMoment(now + REFRESH_MS, IDLE_GRID_MS);
+      server.nextAt = idleMoment(now + REFRESH_MS);
       return;
     }
     if (server.tries === 0) {
