@@ -1,4 +1,6 @@
-// Counts what vitest's JSON reports say.
+// Counts what vitest's JSON reports say, and tells what failed.
+import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
 
@@ -23,6 +25,40 @@ export function tallyReport(report, exitCode) {
     failed: failed === 0 && exitCode !== 0 ? 1 : failed,
     skipped: numPendingTests + numTodoTests,
   };
+}
+
+/** As much of what a test said as tells what went wrong, without the ends of long stories. */
+const MAX_MESSAGE_LINES = 12;
+
+/**
+ * The failed tests by file and name, each with what it said: a run's output is long, and often only its end is kept.
+ * @param {string | undefined} report
+ * @param {string} root directory that the names of the files are told from
+ * @returns {string[]}
+ */
+export function failedTests(report, root) {
+  if (report === undefined) return [];
+  /** @type {{ name: string, status: string, message?: string, assertionResults: { status: string, fullName: string, failureMessages?: string[] }[] }[]} */
+  const files = JSON.parse(report).testResults;
+  return files
+    .filter(({ status }) => status === 'failed')
+    .flatMap(({ name, message, assertionResults }) => {
+      const file = path.relative(root, name);
+      const failed = assertionResults.filter(({ status }) => status === 'failed');
+      if (failed.length === 0) return [story(file, message ?? '')];
+      return failed.map((test) =>
+        story(`${file}: ${test.fullName}`, (test.failureMessages ?? []).join('\n')),
+      );
+    });
+}
+
+/**
+ * @param {string} title
+ * @param {string} message
+ */
+function story(title, message) {
+  const lines = stripVTControlCharacters(message).split('\n').slice(0, MAX_MESSAGE_LINES);
+  return [title, ...lines.filter((line) => line !== '').map((line) => `    ${line}`)].join('\n');
 }
 
 /**

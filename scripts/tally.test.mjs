@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { closingLine, tallyReport } from './tally.mjs';
+import { closingLine, failedTests, tallyReport } from './tally.mjs';
 
 /** @param {object} parts */
 const report = (parts) =>
@@ -32,4 +32,32 @@ test('counts a run without a report, or one that fails without saying why, as on
 test('says how many were skipped, and only when some were', () => {
   expect(closingLine({ passed: 3, failed: 0, skipped: 0 })).toBe('3 passed, 0 failed');
   expect(closingLine({ passed: 3, failed: 1, skipped: 2 })).toBe('3 passed, 1 failed, 2 skipped');
+});
+
+test('tells which tests failed and what they said, a file that could not be loaded among them', () => {
+  const passed = { status: 'passed', fullName: 'lab is clean', failureMessages: [] };
+  const long = Array.from({ length: 50 }, (_, line) => `line ${line}`).join('\n');
+  const testResults = [
+    { name: '/kith/a.test.ts', status: 'failed', message: '', assertionResults: [passed] },
+    { name: '/kith/b.test.ts', status: 'failed', message: 'SyntaxError: no', assertionResults: [] },
+    { name: '/kith/c.test.ts', status: 'passed', message: '', assertionResults: [passed] },
+    {
+      ...{ name: '/kith/test/d.test.ts', status: 'failed', message: '' },
+      assertionResults: [
+        passed,
+        {
+          ...{ status: 'failed', fullName: 'links come back' },
+          failureMessages: [`\u001b[31mAssertionError\u001b[39m: 5 is not 3\n${long}`],
+        },
+      ],
+    },
+  ];
+  const told = failedTests(report({ testResults }), '/kith');
+  expect(told.map((text) => text.split('\n').slice(0, 2))).toEqual([
+    ['a.test.ts'],
+    ['b.test.ts', '    SyntaxError: no'],
+    ['test/d.test.ts: links come back', '    AssertionError: 5 is not 3'],
+  ]);
+  expect(told[2]?.split('\n')).toHaveLength(13);
+  expect(failedTests(undefined, '/kith')).toEqual([]);
 });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { npm, ownerRights, ROOT, runVisibly, SetupError } from './project.mjs';
 import { runAsRoot } from './root.mjs';
 import { setUp } from './setup.mjs';
-import { closingLine, tallyReport } from './tally.mjs';
+import { closingLine, failedTests, tallyReport } from './tally.mjs';
 
 const VITEST = path.join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
 
@@ -17,6 +17,8 @@ const head = (title) => say(`\n=== ${title}`);
 const total = { passed: 0, failed: 0, skipped: 0 };
 /** @type {string[]} */
 const failures = [];
+/** What each failed test said. @type {string[]} */
+const stories = [];
 
 /**
  * Runs vitest by `run`, which gets its command line, and adds up what it reports.
@@ -37,7 +39,9 @@ async function tests(name, reports, options, run) {
     `--outputFile.json=${file}`,
   ];
   const exitCode = await run([...command, ...options]);
-  const tally = tallyReport(fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined, exitCode);
+  const report = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined;
+  const tally = tallyReport(report, exitCode);
+  stories.push(...failedTests(report, ROOT));
   for (const key of /** @type {const} */ (['passed', 'failed', 'skipped'])) total[key] += tally[key];
   if (tally.failed > 0) failures.push(`${name} tests`);
   return tally.failed === 0;
@@ -103,6 +107,7 @@ try {
 } finally {
   if (!keepReports) fs.rmSync(reports, { recursive: true, force: true });
 }
+for (const story of stories) say(`\n${story}`);
 if (failures.length > 0) say(`\nFailed: ${failures.join(', ')}`);
 say(`\n${closingLine(total)}`);
 process.exitCode = total.failed === 0 ? 0 : 1;
