@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { ConfigError, KithError, SystemError } from '@kith/base';
 import {
   addIp4,
@@ -97,6 +97,8 @@ export interface Device {
   readonly fd: number;
   /** What of the wanted offloads the kernel knows. */
   readonly offload: Offload;
+  /** The machine does not let it be forbidden that members announce themselves as routers to its kernel. */
+  readonly acceptsRouters: boolean;
 }
 
 /**
@@ -118,9 +120,9 @@ export function createDevice(
     const offload = agreeOnOffload(fd, wanted);
     if (offload.tso) limitSuperFrames(name);
     if (ip4 !== undefined) addIp4(name, parseIp4(ip4.address), ip4.prefixLength);
-    refuseRouters(name);
+    const acceptsRouters = !refusesRouters(name);
     setUp(name, true);
-    return { fd, offload };
+    return { fd, offload, acceptsRouters };
   } catch (error) {
     closeFd(fd);
     throw error;
@@ -151,13 +153,16 @@ function acceptsOffload(fd: number, flags: number): boolean {
 /**
  * A member that announces itself as a router (RFC 4861 §6.2) would get addresses of its choice onto this machine, and all its traffic to
  * the rest of the world. So nobody is asked for routers either, which the kernel would go on doing for hours (RFC 7559), and each time wake
- * all members. A machine without IPv6 has no such setting, and a container may forbid it.
+ * all members. False: the setting stands otherwise and may not be written, as in a container.
  */
-function refuseRouters(name: string): void {
+function refusesRouters(name: string): boolean {
+  const setting = `/proc/sys/net/ipv6/conf/${name}/accept_ra`;
   try {
-    writeFileSync(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, '0');
+    writeFileSync(setting, '0');
+    return true;
   } catch {
-    // Then it is as with any other card.
+    // A machine without IPv6 has no such setting.
+    return !existsSync(setting) || readFileSync(setting, 'utf8').trim() === '0';
   }
 }
 

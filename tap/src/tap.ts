@@ -83,6 +83,8 @@ export class Tap {
   readonly direct: DirectPort | undefined;
   /** Which super-frames are in use. */
   readonly offload: Offload;
+  /** Members can announce themselves as routers to this node's kernel: the machine does not let it be forbidden. */
+  readonly acceptsRouters: boolean;
   readonly #clock = threadClock();
   readonly #egressCounters = new Counters(EGRESS_COUNTERS);
   readonly #ingressCounters = new Counters(INGRESS_COUNTERS);
@@ -104,6 +106,7 @@ export class Tap {
     this.#ip4 = options.ip4;
     this.#socket = socket;
     this.offload = offload;
+    this.acceptsRouters = device.acceptsRouters;
     const maxFrame = options.mtu + ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES;
     // One byte more than the longest frame: a read cuts what does not fit, and only so does it show.
     const maxRead = VIRTIO_HEADER_BYTES + (offload.tso ? MAX_SUPER_FRAME : maxFrame) + 1;

@@ -409,6 +409,12 @@ const scenarios = {
     await tap.close();
   },
 
+  async readOnlySettings() {
+    const tap = await Tap.open(OPTIONS);
+    report({ acceptsRouters: tap.acceptsRouters });
+    await tap.close();
+  },
+
   async reopen() {
     await (await Tap.open(OPTIONS)).close();
     const before = readdirSync('/proc/self/fd').length;

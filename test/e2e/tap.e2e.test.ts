@@ -28,17 +28,21 @@ afterEach(() => {
   execFileSync('ip', ['netns', 'delete', namespace]);
 });
 
-function start(scenario: string, stderr: 'inherit' | 'ignore' = 'inherit'): ChildProcess {
-  const child = spawn('ip', ['netns', 'exec', namespace, process.execPath, SCENARIOS, scenario], {
-    stdio: ['ignore', 'pipe', stderr],
-  });
+/** @param within the command line that runs the scenario's program; its own mounts stay its own */
+function start(
+  scenario: string,
+  stderr: 'inherit' | 'ignore' = 'inherit',
+  within: string[] = [],
+): ChildProcess {
+  const command = [...within, process.execPath, SCENARIOS, scenario];
+  const child = spawn('ip', ['netns', 'exec', namespace, ...command], { stdio: ['ignore', 'pipe', stderr] });
   children.push(child);
   return child;
 }
 
 /** Runs a scenario to its end and returns what it reported. */
-async function play(scenario: string): Promise<unknown> {
-  const child = start(scenario);
+async function play(scenario: string, within?: string[]): Promise<unknown> {
+  const child = start(scenario, 'inherit', within);
   const ended = once(child, 'exit');
   const output = child.stdout === null ? '' : await text(child.stdout);
   expect((await ended)[0]).toBe(0);
@@ -65,6 +69,12 @@ test('a host behind a link is found by ARP and pinged through both workers, at f
     counters: { dropped_malformed: 0, dropped_spoofed_mac: 0, dropped_spoofed_ip: 0, learned_macs: 1 },
     isGone: true,
   });
+});
+
+test('a machine that does not let routers be refused, as a container may not, is told apart', async () => {
+  const readOnly = 'mount -o bind,ro /proc/sys /proc/sys && exec "$@"';
+  expect(await play('readOnlySettings', ['sh', '-c', readOnly, 'sh'])).toEqual({ acceptsRouters: true });
+  expect(await play('readOnlySettings')).toEqual({ acceptsRouters: false });
 });
 
 test('in layer 3, ARP and neighbour discovery are answered here, and what is sent to a member waits for its link', async () => {

@@ -178,6 +178,12 @@ export class Overlay {
     tap.onFailure((error) => this.#events.failed(error));
     tap.setMode(this.#mode);
     this.#tap = tap;
+    if (tap.acceptsRouters) {
+      const setting = `/proc/sys/net/ipv6/conf/${tap.name}/accept_ra`;
+      this.#options.log.warn(
+        `any member can become this machine's IPv6 router: ${setting} could not be set to 0`,
+      );
+    }
     return tap;
   }
 

@@ -1,4 +1,4 @@
-import { type Logger, Timers } from '@kith/base';
+import { Timers } from '@kith/base';
 import {
   DATAGRAM_PROBE,
   DATAGRAM_PROBE_REPLY,
@@ -7,20 +7,19 @@ import {
   type DirectControl,
   MAX_DIRECT_CANDIDATES,
   MIN_PROBE_BYTES,
-  type Uid,
 } from '@kith/protocol';
 import { type Endpoint, endpointText } from '../endpoint.ts';
+import type { DirectCarrierActions, DirectCarrierOptions, DirectReport } from './carrier-types.ts';
 import type { Address, RelayServer } from './direct-port.ts';
-import { EventLog, type PathEvent } from './event-log.ts';
+import { EventLog } from './event-log.ts';
 import { KeyAgreement, type KeyEpoch } from './key-agreement.ts';
 import { wipeData } from './key-schedule.ts';
 import { PathFinder, type SelectedPath } from './path-finder.ts';
-import { addressText, type PathSetOptions } from './path-set.ts';
+import { addressText } from './path-set.ts';
 import { pathText } from './path-text.ts';
 import { ProbeOpener, ProbeSealer } from './probe-box.ts';
 import { RelayNeed } from './relay-need.ts';
 import { relayServerText } from './relay-server-text.ts';
-import type { RelayedPort } from './relayed-port.ts';
 import type { Relay } from './relays.ts';
 
 /** Replies per second to one peer's probes. A search for sizes sends eleven at once, a burst over 48 paths some 250 in a second. */
@@ -30,63 +29,6 @@ const MAX_REPLIES_PER_SECOND = 300;
 const LEAST_WAIT_MS = 2;
 /** Nothing on a calm link is so urgent that a timer which is a little early (EARLY_MS of base) should wake the process twice. */
 const CALM_LATE_MS = 10;
-
-/** What a link says of itself. */
-export interface DirectTerms {
-  /** Number by which the data plane knows the link. */
-  link: number;
-  peer: Uid;
-  /** The higher of both ends' attempt numbers. */
-  attempt: number;
-  /** The security terms that DTLS has proved say plain. */
-  plain: boolean;
-  /** Where the story of the path is told; its own log if left out. */
-  events?: EventLog | undefined;
-  /** The peer knows candidates of kind `relay`. */
-  peerKnowsRelays: boolean;
-  /** How long the link took to come up, ms. */
-  tookMs: number;
-  /** The carrier is not calm. */
-  restless?: (() => void) | undefined;
-  /** The round trip of the data channel, ms, where no relay carries it; null: a relay does, or it is not known. */
-  channelRtt: () => number | null;
-}
-
-export interface DirectCarrierOptions extends DirectTerms, PathSetOptions {
-  me: Uid;
-  aes: boolean;
-  port: RelayedPort;
-  log: Logger;
-  /** ms, monotonic */
-  clock: () => number;
-  /** 0 ≤ x < 1 */
-  random: () => number;
-}
-
-export interface DirectCarrierActions {
-  /** Over the link's control channel. */
-  send(message: DirectControl): void;
-  reserveIndex(): number;
-  releaseIndex(index: number): void;
-  /** Whether this link wants our TURN servers' help. */
-  wantRelay(wants: boolean): void;
-  closed(): void;
-}
-
-/** What the carrier does now and what it counted. */
-export interface DirectReport {
-  path: SelectedPath | null;
-  rttMs: number | null;
-  plain: boolean;
-  rxBytes: number;
-  txBytes: number;
-  /** Grows while the link is used. */
-  used: number;
-  /** monotonicMs clock; -Infinity: nothing authentic came yet. */
-  heardAt: number;
-  events: readonly PathEvent[];
-  counters: Record<string, number>;
-}
 
 /** The `direct` carrier of one link: a thin shell that joins the machines for keys and paths to the data plane and the clock. */
 export class DirectCarrier {

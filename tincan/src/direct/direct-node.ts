@@ -14,7 +14,8 @@ import {
 } from '@kith/protocol';
 import type { Endpoint } from '../endpoint.ts';
 import type { StreamRelays } from '../relay/stream-relays.ts';
-import { DirectCarrier, type DirectTerms } from './direct-carrier.ts';
+import type { DirectTerms } from './carrier-types.ts';
+import { DirectCarrier } from './direct-carrier.ts';
 import type { Address, DirectPort } from './direct-port.ts';
 import {
   type CandidateRules,
