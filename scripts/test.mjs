@@ -41,7 +41,10 @@ async function tests(name, reports, options, run) {
   const exitCode = await run([...command, ...options]);
   const report = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined;
   const tally = tallyReport(report, exitCode);
-  stories.push(...failedTests(report, ROOT));
+  const told = failedTests(report, ROOT);
+  stories.push(...told);
+  if (tally.failed > 0 && told.length === 0)
+    stories.push(`${name} tests: an error outside of any test, told where the tests end`);
   for (const key of /** @type {const} */ (['passed', 'failed', 'skipped'])) total[key] += tally[key];
   if (tally.failed > 0) failures.push(`${name} tests`);
   return tally.failed === 0;
