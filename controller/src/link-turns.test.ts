@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LinkTurns } from './link-turns.ts';
+import { LinkTurns, newcomersTime } from './link-turns.ts';
 
 const uidOf = (index: number) => index.toString(16).padStart(40, '0');
 
@@ -44,12 +44,41 @@ test('a tincan that is not there is neither quick nor slow', () => {
 
 test('nodes take their turns in the order in which they came, while there is room', () => {
   const turns = new LinkTurns();
-  for (const number of [3, 1, 2, 3]) turns.wait(uidOf(number));
-  expect(turns.next(6)).toBeUndefined();
-  expect(turns.next(5)).toBe(uidOf(3));
+  for (const number of [3, 1, 2, 3]) turns.wait(uidOf(number), 0);
+  expect(turns.next(6, 0)).toBeUndefined();
+  expect(turns.next(5, 0)).toBe(uidOf(3));
   turns.leave(uidOf(1));
-  expect(turns.next(5)).toBe(uidOf(2));
-  expect(turns.next(0)).toBeUndefined();
+  expect(turns.next(5, 0)).toBe(uidOf(2));
+  expect(turns.next(0, 0)).toBeUndefined();
+});
+
+test('who is to begin by itself has its time for that, holds up nobody, and may ask for an earlier turn', () => {
+  const turns = new LinkTurns();
+  expect(turns.nextAt()).toBe(Number.POSITIVE_INFINITY);
+  for (const [number, from] of [
+    [1, 9_000],
+    [2, 8_000],
+    [3, 100],
+  ] as const) {
+    turns.wait(uidOf(number), from);
+  }
+  expect(turns.next(0, 100)).toBe(uidOf(3));
+  expect(turns.next(0, 100)).toBeUndefined();
+  expect(turns.nextAt()).toBe(8_000);
+  turns.wait(uidOf(1), 200);
+  turns.wait(uidOf(1), 20_000);
+  expect(turns.nextAt()).toBe(200);
+  expect(turns.next(0, 200)).toBe(uidOf(1));
+  expect(turns.next(0, 8_000)).toBe(uidOf(2));
+});
+
+test('a node that comes is waited for by those who have links to most of a crowd, and by nobody else', () => {
+  expect(newcomersTime(12, 13, 0.5)).toBe(0);
+  expect(newcomersTime(40, 41, 0)).toBe(10_000);
+  expect(newcomersTime(40, 41, 0.999)).toBeLessThan(20_000);
+  // Who came itself, or back, has links to few of them.
+  expect(newcomersTime(0, 41, 0.5)).toBe(0);
+  expect(newcomersTime(20, 41, 0.5)).toBe(0);
 });
 
 test('whatever is answered when, two to 32 are begun and twice as many accepted', () => {

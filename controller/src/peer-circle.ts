@@ -13,7 +13,7 @@ import type { AddressDesk } from './address-desk.ts';
 import type { Admission } from './admission.ts';
 import type { LinkRunner } from './link-runner.ts';
 import type { LinkStories } from './link-stories.ts';
-import type { LinkTurns } from './link-turns.ts';
+import { type LinkTurns, newcomersTime } from './link-turns.ts';
 import type { LinkWatch } from './link-watch.ts';
 import type { Membership } from './membership.ts';
 import type { PeerAction } from './peer-state.ts';
@@ -100,8 +100,10 @@ export class PeerCircle {
   /** A node is there: links it when its turn comes, if that is wanted and there is room. */
   #link(uid: Uid): void {
     const peer = this.#parts.peers.get(uid);
-    if (peer !== undefined && isUnlinked(peer)) this.#parts.turns.wait(uid);
-    else this.#tellPresent(uid);
+    if (peer !== undefined && isUnlinked(peer)) {
+      const { online, present } = this.#parts.peers.census;
+      this.#parts.turns.wait(uid, monotonicMs() + newcomersTime(online, present, Math.random()));
+    } else this.#tellPresent(uid);
     this.schedule();
   }
 
@@ -186,7 +188,7 @@ export class PeerCircle {
     ) {
       this.counters.attempts_put_off++;
       // It asks again, and is asked when its turn comes.
-      this.#parts.turns.wait(signal.uid);
+      this.#parts.turns.wait(signal.uid, now);
       incoming.refuse('resource-constraint');
       return;
     }
@@ -271,7 +273,12 @@ export class PeerCircle {
     const peer = this.#parts.peers.get(uid);
     if (peer === undefined || !this.#parts.ready() || this.#parts.session()?.state.state !== 'online') return;
     if (!this.#parts.watch.admits(peer, monotonicMs())) return;
-    this.#parts.gate.whenOpen(() => this.performFor(uid, peer.machine.want(monotonicMs())));
+    this.#parts.gate.whenOpen(() => {
+      // Its turn is now.
+      this.#parts.turns.leave(uid);
+      this.#tellPresent(uid);
+      this.performFor(uid, peer.machine.want(monotonicMs()));
+    });
   }
 
   /** For what comes of an answer: the peer may be gone by then. */
@@ -286,7 +293,8 @@ export class PeerCircle {
     this.#beginWaiting();
     const mayBegin = this.#parts.turns.mayBegin(this.#parts.peers.connecting);
     const due = [...this.#parts.peers.values()].filter((peer) => mayBegin || !isWaiting(peer));
-    const next = Math.min(...due.map(({ machine }) => machine.nextDeadline()));
+    const waiting = mayBegin ? this.#parts.turns.nextAt() : Number.POSITIVE_INFINITY;
+    const next = Math.min(waiting, ...due.map(({ machine }) => machine.nextDeadline()));
     if (!Number.isFinite(next) || !this.#parts.ready() || this.#parts.session()?.state.state !== 'online') {
       this.#timers.clear('machines');
       return;
@@ -306,9 +314,8 @@ export class PeerCircle {
 
   #beginWaiting(): void {
     const { turns, peers } = this.#parts;
-    for (let uid = turns.next(peers.connecting); uid !== undefined; uid = turns.next(peers.connecting)) {
-      this.#tellPresent(uid);
-    }
+    const next = () => turns.next(peers.connecting, monotonicMs());
+    for (let uid = next(); uid !== undefined; uid = next()) this.#tellPresent(uid);
   }
 }
 

@@ -73,6 +73,16 @@ export class PeerTable extends Map<Uid, Peer> {
     return count;
   }
 
+  /** Nodes that are signed in at the hub, and nodes to which there is a link. */
+  get census(): { present: number; online: number } {
+    let [present, online] = [0, 0];
+    for (const peer of this.values()) {
+      if (peer.present) present++;
+      if (peer.machine.state.is === 'online') online++;
+    }
+    return { present, online };
+  }
+
   /** How much the links are used, as far as measured. */
   uses(now: number): LinkUse[] {
     return [...this].flatMap(([uid, { machine, idle }]): LinkUse[] => {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SystemError } from '@kith/base';
-import { Ejabberd, GROUP, KithNode, type Lab } from '../lab/index.ts';
+import { Ejabberd, GROUP, introduce, KithNode, type Lab } from '../lab/index.ts';
 import { rounded, runBench, say, table } from './bench.ts';
 import { countHubTraffic, type HubTraffic } from './hub-traffic.ts';
 import { type NodeProcess, processesOf, usageOfEach } from './node-processes.ts';
@@ -74,6 +74,7 @@ async function makeNodes(lab: Lab, hub: Ejabberd, count: number): Promise<KithNo
     const options = { user, password: `${user}-password`, ip4: `172.31.0.${index}/24`, group: GROUP };
     nodes.push(await KithNode.create(lab, hub, await lab.host(user), options));
   }
+  await introduce([hub.host, ...nodes.map(({ host }) => host)]);
   return nodes;
 }
 

@@ -6,6 +6,7 @@ export { parseTcpRun, type TcpFigures } from './iperf3.ts';
 export { KITH, KithNode, type KithNodeOptions, OVERLAY_INTERFACE } from './kith-node.ts';
 export { Lab, type LabOptions } from './lab.ts';
 export { firstReply, measureTcp, ping } from './measure.ts';
+export { introduce } from './neighbours.ts';
 export {
   ALICE,
   BOB,

@@ -51,7 +51,7 @@ export {
   sameSockaddr,
 } from './sockaddr.ts';
 export { type SocketPair, socketPair } from './socket-pair.ts';
-export { setTimerSlack, threadsNamed } from './timer-slack.ts';
+export { isThreadNamed, setTimerSlack, threadsNamed } from './timer-slack.ts';
 export {
   IFF_MULTI_QUEUE,
   IFF_VNET_HDR,

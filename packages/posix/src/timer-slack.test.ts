@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { setTimerSlack, threadsNamed } from './timer-slack.ts';
+import { isThreadNamed, setTimerSlack, threadsNamed } from './timer-slack.ts';
 
 test('a thread is found by its name, gets a slack, and its own again', () => {
   const own = process.pid;
   const name = readFileSync(`/proc/self/task/${own}/comm`, 'utf8').trimEnd();
   expect(threadsNamed(name)).toContain(own);
   expect(threadsNamed('no such thread')).toEqual([]);
+  expect(isThreadNamed(own, name)).toBe(true);
+  expect(isThreadNamed(own, 'no such thread')).toBe(false);
+  expect(isThreadNamed(2 ** 22 + 1, name)).toBe(false);
   const slack = (): string => readFileSync(`/proc/${own}/timerslack_ns`, 'utf8').trim();
   const before = slack();
   expect(setTimerSlack(own, 7_000_000)).toBe(true);

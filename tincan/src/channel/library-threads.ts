@@ -1,4 +1,4 @@
-import { setTimerSlack, threadsNamed } from '@kith/posix';
+import { isThreadNamed, setTimerSlack, threadsNamed } from '@kith/posix';
 
 /** How much of a hurry the links are in, all together. */
 export type Pace = 'busy' | 'calm' | 'resting';
@@ -33,13 +33,25 @@ const SLACK_NS: Readonly<Record<Pace, ReadonlyMap<string, number>>> = {
 /** Lets the library's threads sleep longer while all links are calm. Where the kernel forbids it they go on as they are. */
 export class LibraryThreads {
   #pace: Pace = 'busy';
+  /** One of each name, as long as it lives: libjuice's ends with the last connection. */
+  readonly #found = new Map<string, number>();
 
   /** To be called at each change, and cheap when there is none. */
   setPace(pace: Pace): void {
     if (pace === this.#pace) return;
     this.#pace = pace;
     for (const [name, slack] of SLACK_NS[pace]) {
-      for (const thread of threadsNamed(name)) setTimerSlack(thread, slack);
+      const thread = this.#find(name);
+      if (thread !== undefined) setTimerSlack(thread, slack);
     }
+  }
+
+  #find(name: string): number | undefined {
+    const known = this.#found.get(name);
+    if (known !== undefined && isThreadNamed(known, name)) return known;
+    const [thread] = threadsNamed(name);
+    if (thread === undefined) this.#found.delete(name);
+    else this.#found.set(name, thread);
+    return thread;
   }
 }

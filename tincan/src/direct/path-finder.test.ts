@@ -134,6 +134,16 @@ test('the first answering path carries data within two round trips, the nearest 
   }
 });
 
+test('an address that answered twice and is no better than the path in use is asked seldom from then on', () => {
+  const { network, a, b, traffic } = twoEnds([lan(), wan4(), wan6()]);
+  traffic.flows = false;
+  for (const end of [a, b]) end.learn({ wan4: 'mapped' });
+  network.run(5_000);
+  expect(a.net?.name).toBe('lan');
+  // Three addresses: two answers of each, one more probe that was under way, and the search for sizes.
+  for (const end of [a, b]) expect(end.probes).toBeLessThanOrEqual(3 * (2 + 1) + 3 * 2);
+});
+
 test('with no way there is no path, and probing goes on at a slow pace', () => {
   const { network, a } = twoEnds([wan4({ open: [false, true] })]);
   a.learn();

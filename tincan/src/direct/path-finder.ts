@@ -197,9 +197,12 @@ export class PathFinder {
     }
     if (path === this.#active) return;
     this.#compare(path, now);
-    // Half a reason to take it: ask for the other half now, not at the slow schedule's next time.
-    if (path !== this.#active && (path.answers < LEAST_ANSWERS || path.betterAnswers > 0)) {
+    if (path === this.#active) return;
+    if (path.answers < LEAST_ANSWERS || path.betterAnswers > 0) {
+      // Half a reason to take it: ask for the other half now, not at the slow schedule's next time.
       path.nextProbeAt = Math.min(path.nextProbeAt, now + CONFIRM_MS);
+    } else if (this.#active !== undefined) {
+      path.endBurst(this.#repeatAt(path, now));
     }
   }
 

@@ -86,6 +86,13 @@ export class Path {
     this.nextProbeAt = now;
   }
 
+  /** What there is to know is known: the next probe is that of the slow schedule. */
+  endBurst(repeatAt: number): void {
+    if (this.#burst >= BURST_MS.length) return;
+    this.#burst = BURST_MS.length;
+    this.nextProbeAt = repeatAt;
+  }
+
   /** Whether the last burst began less than a second ago. */
   isBursting(now: number): boolean {
     return now - this.#burstAt < 1_000;
