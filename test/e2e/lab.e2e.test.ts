@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Ejabberd, ended, HOST_INTERFACE, type Host, Lab, Reaper, run } from '../lab/index.ts';
+import { Ejabberd, ended, HOST_INTERFACE, type Host, introduce, Lab, Reaper, run } from '../lab/index.ts';
 
 async function pings(from: Host, to: string): Promise<boolean> {
   return (await from.exec('ping', ['-n', '-c', '1', '-W', '1', to])).code === 0;
@@ -59,6 +59,17 @@ describe('hosts on the switch', () => {
     expect(bob.ip4).toBe('203.0.113.200');
     expect(await pings(alice, '203.0.113.200')).toBe(true);
     expect(await pings(alice, before)).toBe(false);
+  });
+
+  test('need not ask for each other once they are introduced', async () => {
+    const hosts = await Promise.all([lab.host('carol'), lab.host('dave'), lab.host('erin')]);
+    await introduce(hosts);
+    for (const host of hosts) {
+      const others = hosts.filter((other) => other !== host).flatMap(({ ip4, ip6 }) => [ip4, ip6]);
+      const known = (await host.run('ip', ['neigh', 'show', 'nud', 'permanent'])).split('\n');
+      expect(known.map((line) => line.split(' ')[0]).filter(Boolean)).toEqual(expect.arrayContaining(others));
+      for (const other of others) expect(await pings(host, other)).toBe(true);
+    }
   });
 
   test('have the MTU that was set', async () => {

@@ -33,6 +33,11 @@ export class LinkLiveness {
     return this.#channel.isIdle && !this.#isSuspect;
   }
 
+  /** When the control channel last heard the peer, or the link began. */
+  get channelHeardAt(): number {
+    return this.#channel.heardAt;
+  }
+
   /** Round trip of the control channel; null: not measured. */
   get rtt(): number | null {
     return this.#channel.rtt;

@@ -442,6 +442,7 @@ export class Link {
       iceServers: this.#iceServers,
       peerKnowsRelays: hello.features.includes(DIRECT_RELAY_FEATURE),
       tookMs: monotonicMs() - this.#createdAt,
+      channelHeardAt: () => this.#liveness.channelHeardAt,
       channelRtt: () => (isRelayedPair(this.#pair) ? null : this.#liveness.rtt),
       send: (message) => void this.#send(message),
       restless: () => this.#events.restless(),

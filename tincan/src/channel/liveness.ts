@@ -167,6 +167,10 @@ export class Liveness {
     return now - Math.max(heard, since) > (this.#isIdle ? idleSuspectAfter : busySuspectAfter);
   }
 
+  get heardAt(): number {
+    return this.#lastHeard;
+  }
+
   /** Milliseconds since the peer was last heard. */
   silence(now: number): number {
     return now - this.#lastHeard;

@@ -24,6 +24,8 @@ export interface DirectTerms {
   restless?: (() => void) | undefined;
   /** The round trip of the data channel, ms, where no relay carries it; null: a relay does, or it is not known. */
   channelRtt: () => number | null;
+  /** When the data channel last heard the peer, monotonic ms. */
+  channelHeardAt: () => number;
 }
 
 export interface DirectCarrierOptions extends DirectTerms, PathSetOptions {

@@ -83,6 +83,7 @@ export class DirectCarrier {
         isForbidden: (ip) => options.isForbidden(ip),
         random,
         isFirst,
+        channelHeardAt: options.channelHeardAt,
         isRelayWorth: (rttMs) => isRelayWorth(rttMs, options.channelRtt()),
       },
       {

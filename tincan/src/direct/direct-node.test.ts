@@ -75,6 +75,7 @@ function world(
       peerKnowsRelays: true,
       tookMs: 200,
       channelRtt: () => null,
+      channelHeardAt: () => performance.now(),
       // The control channel is slower than the wire, ordered and reliable.
       send: (message: DirectControl) => {
         setTimeout(() => hosts[which === 0 ? 1 : 0].carrier?.receiveControl(message), 20);

@@ -123,6 +123,7 @@ async function world(knowsRelays = true): Promise<World> {
       peerKnowsRelays: knowsRelays,
       tookMs: 200,
       channelRtt: () => null,
+      channelHeardAt: () => performance.now(),
       send: (message: DirectControl) => {
         setTimeout(() => carriers[1 - side]?.receiveControl(message), 20);
       },

@@ -48,6 +48,7 @@ class End {
         random,
         isFirst: which === 0,
         isRelayWorth: () => true,
+        channelHeardAt: () => network.channelHeardAt,
       },
       {
         probe: (to, id, bytes) => {
@@ -229,6 +230,7 @@ test('a reply from another address than the probe went to proves no path', () =>
       random: () => 0.5,
       isFirst: true,
       isRelayWorth: () => true,
+      channelHeardAt: () => Number.POSITIVE_INFINITY,
     },
     { probe: (to, id) => sent.push({ ip: to.ip, id }), select: () => expect.unreachable() },
   );
@@ -285,6 +287,7 @@ test('a forbidden address is never probed, and neither candidates nor sources gr
       random: () => 0.5,
       isFirst: true,
       isRelayWorth: () => true,
+      channelHeardAt: () => Number.POSITIVE_INFINITY,
     },
     { probe: (to) => tried.add(`${to.ip}:${to.port}`), select: () => {} },
   );
@@ -336,6 +339,27 @@ test('an idle link waits 5 s for a peer that is busy, asks few times meanwhile, 
   expect(Math.min(...diedAt), a.log.join('\n')).toBeGreaterThanOrEqual(75_000);
   // Each second on the active path, one burst of five on the other, and the slow schedule: not five a second on every path.
   expect(a.probes - before).toBeLessThanOrEqual(6 + 5 + 5 + 4);
+});
+
+test('a path stays in use while its peer is silent everywhere and nothing flows, and is left when something does', () => {
+  const { network, a, b, traffic } = twoEnds([wan4(), wan6()]);
+  traffic.flows = false;
+  for (const end of [a, b]) end.learn();
+  network.run(10_000);
+  const told = [a.log.length, b.log.length];
+  // Neither is heard for 20 s: the processes are busy, or gone.
+  network.channelHeardAt = network.now;
+  for (const each of network.nets) each.open.fill(false);
+  network.run(40_000);
+  expect([a.log.length, b.log.length], a.log.join('\n')).toEqual(told);
+  for (const each of network.nets) each.open.fill(true);
+  network.run(60_000);
+  expect([a.log.length, b.log.length]).toEqual(told);
+  for (const each of network.nets) each.open.fill(false);
+  network.run(80_000);
+  traffic.flows = true;
+  network.run(83_000);
+  expect(a.selected).toBeNull();
 });
 
 test('a process that stood still does not blame the path', () => {
@@ -479,6 +503,7 @@ test('a relayed path that is much slower than the channel is not taken, a direct
       isForbidden: () => false,
       random: () => 0.5,
       isFirst: true,
+      channelHeardAt: () => Number.POSITIVE_INFINITY,
       isRelayWorth: (rtt) => rtt < 50,
     },
     { probe: ({ port }, id) => sent.push({ port, id }), select: (path) => selected.push(path?.port) },
@@ -508,6 +533,7 @@ test('what a relay may reach of the peer is tried by way of it as well, and no m
       random: () => 0.5,
       isFirst: true,
       isRelayWorth: () => true,
+      channelHeardAt: () => Number.POSITIVE_INFINITY,
     },
     {
       probe: ({ port, via }) => tried.add(`${port} ${via?.ip ?? ''}`),
@@ -542,6 +568,7 @@ test('a path that was in use before the peer called it its relay is known as rel
       random: () => 0.5,
       isFirst: true,
       isRelayWorth: () => true,
+      channelHeardAt: () => Number.POSITIVE_INFINITY,
     },
     { probe: (_to, id) => void probes.push(id), select: (path) => void selected.push(path) },
   );

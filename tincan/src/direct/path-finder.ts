@@ -62,6 +62,8 @@ export interface PathFinderOptions extends PathSetOptions {
   random(): number;
   /** Of the two ends, this is the one that asks while nothing flows. */
   isFirst: boolean;
+  /** When the link's control channel last heard the peer, of the same clock; -Infinity: never. */
+  channelHeardAt(): number;
   /** Whether a relayed path of this round trip, ms, is worth leaving the data channel for. */
   isRelayWorth(rttMs: number): boolean;
 }
@@ -266,7 +268,7 @@ export class PathFinder {
     if (overdue.isRetry) this.#probeActive(path, false, now);
     if (!this.#watch.mayLeave(path)) return;
     const better = this.#best((other) => other !== path && other.provedAt > overdue.since, now);
-    const silence = this.#watch.deadFor(overdue.since, now);
+    const silence = this.#watch.deadFor(overdue.since, this.#options.channelHeardAt(), now);
     if (better !== undefined) {
       path.answers = 0;
       this.#activate(better, `${path.key} went silent`, now);

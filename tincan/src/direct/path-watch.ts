@@ -162,10 +162,15 @@ export class PathWatch {
     return path.unprovedCount >= LEAST_UNPROVED;
   }
 
-  /** How long a path has been silent when that is long enough to leave it for nothing; undefined: it is not yet. */
-  deadFor(since: number, now: number): number | undefined {
+  /**
+   * How long a path has been silent when that is long enough to leave it for nothing; undefined: it is not yet. A peer whose control channel
+   * is as silent is gone, or busy, and neither is the path's fault: where nothing flows it stays then, until the link's own end.
+   */
+  deadFor(since: number, channelHeardAt: number, now: number): number | undefined {
     const silence = now - since;
-    if (this.#isPatient(now)) return silence >= IDLE_DEAD_MS ? silence : undefined;
+    if (this.#isPatient(now)) {
+      return silence >= IDLE_DEAD_MS && channelHeardAt > since ? silence : undefined;
+    }
     const deadAfter = now - this.#heardAt >= HEARD_RECENTLY_MS ? SILENT_DEAD_MS : ONE_WAY_DEAD_MS;
     return silence >= deadAfter ? silence : undefined;
   }

@@ -26,6 +26,8 @@ interface Event {
 export class SimulatedNetwork {
   readonly nets: SimulatedNet[];
   now = 1_000;
+  /** When the control channels of both ends last heard the other. */
+  channelHeardAt = Number.POSITIVE_INFINITY;
   readonly #random: () => number;
   readonly #events: Event[] = [];
 
