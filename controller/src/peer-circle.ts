@@ -34,14 +34,14 @@ export interface PeerCircleParts {
   readonly trust: Trust;
   readonly admission: Admission;
   readonly peers: PeerTable;
-  readonly runner: LinkRunner;
+  readonly runner: Pick<LinkRunner, 'perform' | 'network'>;
   readonly stories: LinkStories;
   readonly turns: LinkTurns;
-  readonly watch: LinkWatch;
-  readonly addresses: AddressDesk;
+  readonly watch: Pick<LinkWatch, 'admits' | 'hasSpareRoom'>;
+  readonly addresses: Pick<AddressDesk, 'addressing' | 'forget' | 'heard' | 'refused' | 'sync'>;
   readonly gate: StartGate;
-  readonly session: () => XmppSession | undefined;
-  readonly local: () => LocalState | undefined;
+  readonly session: () => Pick<XmppSession, 'check' | 'networkChanged' | 'state'> | undefined;
+  readonly local: () => Pick<LocalState, '_uid'> | undefined;
   /** Whether tincan is set up. */
   readonly ready: () => boolean;
 }
