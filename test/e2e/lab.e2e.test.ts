@@ -62,7 +62,7 @@ describe('hosts on the switch', () => {
   });
 
   test('need not ask for each other once they are introduced', async () => {
-    const hosts = await Promise.all([lab.host('carol'), lab.host('dave'), lab.host('erin')]);
+    const hosts = await Promise.all([lab.host('xenia'), lab.host('yves'), lab.host('zoe')]);
     await introduce(hosts);
     for (const host of hosts) {
       const others = hosts.filter((other) => other !== host).flatMap(({ ip4, ip6 }) => [ip4, ip6]);

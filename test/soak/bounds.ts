@@ -10,7 +10,7 @@ export const ONLINE_WITHIN_MS: Partial<Record<NodeStepKind, number>> = {
   // tincan starts within a second, its peers start over with the next attempt. One that had an attempt under way when tincan died
   // gives it up after 15 s (ATTEMPT_TIMEOUT_MS of the controller).
   'kill-tincan': 30_000,
-  // The silence of a link without data is noticed after 16 s, that of the hub after 15 s; sign-in is tried again within 8 s after an
+  // The silence of a link without data is noticed after 25 s, that of the hub after 15 s; sign-in is tried again within 8 s after an
   // outage of 18 s, and an attempt that failed meanwhile is repeated within as much again.
   'cable-in': 45_000,
   // As with the cable, for what had given up under the loss.
@@ -29,10 +29,10 @@ export const HUB_BACK_MS = 35_000;
 /** A removed member's links end with the roster push; the demand for an undisturbed pair is a second or so. */
 export const REVOKED_MS = 5_000;
 /**
- * When one end or the hub was disturbed, the end that learns of it first says goodbye; where that is lost, 16 s of silence end the other
- * half of the link. Four more for a busy machine.
+ * When one end or the hub was disturbed, the end that learns of it first says goodbye; where that is lost, 25 s of silence end the other
+ * half of the link. Five more for a busy machine.
  */
-export const APART_MS = 20_000;
+export const APART_MS = 30_000;
 /**
  * A link that must be online and is pinged twice a second hears something: a path that dies is left within 3 s, and for its successor
  * there are as many again and a busy machine's share.
