@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger, monotonicMs } from '@kith/base';
-import type { SecurityTerms, Uid } from '@kith/protocol';
+import { encodeSignal, type SecurityTerms, type Uid, uidOfFingerprint } from '@kith/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Admission } from './admission.ts';
 import { KnownNodes } from './known-nodes.ts';
@@ -16,7 +16,9 @@ import { Trust } from './trust.ts';
 
 const log = createLogger('test', 'silent');
 const mine: SecurityTerms = { mode: 'always', groups: [], without_common_group: 'refuse' };
-const uidOf = (index: number): Uid => index.toString(16).padStart(40, '0');
+const fprOf = (index: number): string =>
+  Array(32).fill(index.toString(16).toUpperCase().padStart(2, '0')).join(':');
+const uidOf = (index: number): Uid => uidOfFingerprint(fprOf(index));
 const nameOf = (uid: Uid, attempt = 1): string => `${uid} ${attempt}`;
 const jidOf = (index: number): string => `n${index}@vpn.test`;
 
@@ -105,6 +107,28 @@ test('a node that comes into a crowd is waited for 10 to 20 s, and then linked a
   expect(begun).toEqual([]);
   vi.advanceTimersByTime(10_200);
   expect(begun).toEqual([nameOf(uidOf(50))]);
+});
+
+test('a link that the node begins itself, as it should, is tried again as any other when it fails', () => {
+  settleWith(13);
+  comes(50);
+  const uid = uidOf(50);
+  const respond = vi.fn();
+  circle.signal({
+    from: `${jidOf(50)}/kith-${uid}`,
+    type: 'con_req',
+    data: encodeSignal({
+      ...{ v: 1, uid, fpr: fprOf(50), attempt: 1, security: mine },
+      cas: '0:1:udp:203.0.113.4:5000:1:abcd:0123456789012345678901:local::0:1',
+    }),
+    respond,
+    refuse: (condition) => expect.unreachable(condition),
+  });
+  expect(respond).toHaveBeenCalledOnce();
+  expect(begun).toEqual([nameOf(uid)]);
+  circle.performFor(uid, peers.get(uid)?.machine.offline(1, 'ICE or DTLS failed', monotonicMs()) ?? []);
+  vi.advanceTimersByTime(5_000);
+  expect(begun).toEqual([nameOf(uid), nameOf(uid, 2)]);
 });
 
 test('a packet for a node that is waited for gets its link at once, and only one', () => {

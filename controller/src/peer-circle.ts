@@ -205,6 +205,11 @@ export class PeerCircle {
     if (actions === undefined) incoming.refuse('not-acceptable');
     else incoming.respond();
     this.perform(peer, actions ?? []);
+    if (peer.machine.state.is === 'connecting') {
+      // It need not be waited for any more.
+      this.#parts.turns.leave(signal.uid);
+      this.#tellPresent(signal.uid);
+    }
     this.schedule();
   }
 
