@@ -201,8 +201,8 @@ export class PeerMachine {
       return type === 'con_req' ? this.#startFrom(signal.attempt, remote, ufrag, now) : [];
     if (signal.attempt > this.#attempt) return this.#follow(signal.attempt, remote, ufrag, now);
     if (signal.attempt < this.#attempt) return this.#lag(type, ufrag, now);
-    // The peer answers what it was asked before the old link came back.
-    if (type === 'con_resp' && this.#isDropped()) return [];
+    // The peer answers what it was asked before the old link came back, or asks for what was dropped here.
+    if (this.#isDropped()) return type === 'con_resp' ? [] : this.#start(now);
     if (this.#boundTo === undefined) return this.#bind(type, remote, ufrag);
     if (this.#boundTo === null || this.#boundTo === ufrag) {
       this.#boundTo = ufrag;

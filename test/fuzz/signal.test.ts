@@ -254,6 +254,15 @@ class Harness {
 }
 
 test('whatever valid signals and news come in whatever order, the machine and the link that tincan has agree', () => {
+  const mode: SecurityTerms = { mode: 'always', groups: [], without_common_group: 'plain' };
+  const asks = (attempt: number, cas: string): MachineEvent => ({
+    ...{ is: 'signal', type: 'con_req', attempt, cas, security: mode },
+  });
+  // A dropped attempt is asked for again by the session of the link that goes on.
+  const askedForDropped: MachineEvent[] = [
+    ...[asks(1, CAS), { is: 'online' as const }, asks(5, CAS.replace('abcd', 'ijkl')), asks(1, CAS)],
+    ...[{ is: 'offline' as const }, asks(6, CAS), { is: 'online' as const }],
+  ];
   fc.assert(
     fc.property(terms, fc.array(event, { maxLength: 60 }), (mine, events) => {
       const harness = new Harness(mine);
@@ -271,6 +280,6 @@ test('whatever valid signals and news come in whatever order, the machine and th
           expect(harness.machine.nextDeadline()).toBeLessThan(Number.POSITIVE_INFINITY);
       }
     }),
-    { numRuns: 3_000 },
+    { numRuns: 3_000, examples: [[mode, askedForDropped]] },
   );
 });
