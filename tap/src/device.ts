@@ -120,7 +120,7 @@ export function createDevice(
     const offload = agreeOnOffload(fd, wanted);
     if (offload.tso) limitSuperFrames(name);
     if (ip4 !== undefined) addIp4(name, parseIp4(ip4.address), ip4.prefixLength);
-    const acceptsRouters = !refusesRouters(name);
+    const acceptsRouters = !refuseRouters(name);
     setUp(name, true);
     return { fd, offload, acceptsRouters };
   } catch (error) {
@@ -153,9 +153,9 @@ function acceptsOffload(fd: number, flags: number): boolean {
 /**
  * A member that announces itself as a router (RFC 4861 §6.2) would get addresses of its choice onto this machine, and all its traffic to
  * the rest of the world. So nobody is asked for routers either, which the kernel would go on doing for hours (RFC 7559), and each time wake
- * all members. False: the setting stands otherwise and may not be written, as in a container.
+ * all members. Returns false where the setting stands otherwise and may not be written, as in a container.
  */
-function refusesRouters(name: string): boolean {
+function refuseRouters(name: string): boolean {
   const setting = `/proc/sys/net/ipv6/conf/${name}/accept_ra`;
   try {
     writeFileSync(setting, '0');

@@ -57,17 +57,17 @@ export class LinkLooks {
     if (!this.#isResting) return;
     this.#isResting = false;
     // Not at once: the caller may be in the middle of what there is to see.
-    this.#lookAtAllAfter(0);
+    this.#timers.after('stirred', 0, () => this.#lookAtAll());
   }
 
   /** Something is to be seen of any link after so many ms, whenever its next look would be. */
   lookAtAllAfter(delayMs: number): void {
-    this.#timers.after('all', delayMs, () => this.#lookAtAllAfter(0));
+    this.#timers.after('changed', delayMs, () => this.#lookAtAll());
   }
 
-  #lookAtAllAfter(delayMs: number): void {
+  #lookAtAll(): void {
     this.#dueAt = new WeakMap();
-    this.#timers.after('next', delayMs, () => this.#look());
+    this.#look();
   }
 
   /** Looks at the links that it is time for, and sets the timer for the next look. */
