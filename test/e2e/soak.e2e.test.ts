@@ -47,9 +47,12 @@ test(
     // A run in which nothing could be checked is none.
     const { looks, pairs_online, pairs_apart, counter_checks, flows_checked } = result.coverage;
     expect(looks).toBeGreaterThan(MINUTES * 10);
-    for (const checks of [pairs_online, pairs_apart, counter_checks]) expect(checks).toBeGreaterThan(looks);
-    // Of ten flows in a ring a seed may leave few: four removed nodes take up to eight of them (177 checks in 180 looks were seen).
-    expect(flows_checked).toBeGreaterThan(looks / 4);
+    expect(pairs_online, 'pairs that had to be online').toBeGreaterThan(looks);
+    expect(counter_checks, 'comparisons of counters').toBeGreaterThan(looks);
+    // The plan's removals in peace make nine pairs for some seconds each.
+    expect(pairs_apart, 'pairs that had to be apart').toBeGreaterThan(looks / 10);
+    // Of ten flows in a ring a seed may leave few: four removed nodes take up to eight of them (67 in 180 s were the fewest of 2 000 plans).
+    expect(flows_checked, 'flows compared').toBeGreaterThan(looks / 10);
   },
   TIMEOUT_MS,
 );

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { latecomers, makePlan, PEACE_MS, STORM_MS } from './plan.ts';
-import { describeStep, NODE_STEPS } from './steps.ts';
+import { SoakModel } from './model.ts';
+import { CALM_MS, latecomers, makePlan, PEACE_MS, STORM_MS } from './plan.ts';
+import { describeStep, NODE_STEPS, type PlannedStep } from './steps.ts';
 
 const PLANS = Array.from({ length: 200 }, (_, seed) => makePlan({ seed, minutes: 9, nodes: 10 }));
 
@@ -18,12 +19,16 @@ test('over many seeds every kind of step is taken', () => {
   expect([...taken].sort()).toEqual([...NODE_STEPS, 'hub-stop', 'hub-kill', 'hub-start'].sort());
 });
 
-test('steps come in order, inside storms only, and every outage is mended before peace', () => {
+test('steps come in order, in peace only one join or leave, and every outage is mended before peace', () => {
   for (const plan of PLANS) {
     let [last, out] = [0, 0];
     for (const { atMs, step } of plan) {
       expect(atMs).toBeGreaterThanOrEqual(last);
-      expect(atMs % (STORM_MS + PEACE_MS)).toBeLessThanOrEqual(STORM_MS);
+      const inCycle = atMs % (STORM_MS + PEACE_MS);
+      if (inCycle > STORM_MS) {
+        expect(inCycle).toBe(STORM_MS + CALM_MS);
+        expect(['up', 'admit', 'revoke']).toContain(step.kind);
+      }
       last = atMs;
       if (['cable-out', 'loss-begin', 'hub-stop', 'hub-kill'].includes(step.kind)) out++;
       if (['cable-in', 'loss-end', 'hub-start'].includes(step.kind)) out--;
@@ -60,5 +65,35 @@ test('only what can be done is done: who is down is not killed, who is no member
       }
       if (node === 0) expect(words).not.toMatch(/kill|down/);
     }
+  }
+});
+
+/** Looks that a run of the plan would have at pairs that must be apart, if each step took a second. */
+function looksApart(plan: readonly PlannedStep[], nodes: number, end: number): number {
+  const late = latecomers(nodes);
+  const states = Array.from({ length: nodes }, (_, index) => ({
+    ...{ running: !late.includes(index), member: !late.includes(index) },
+  }));
+  const model = new SoakModel(states, 0);
+  const left = [...plan];
+  let apart = 0;
+  for (let now = 0; now < end; now += 1_000) {
+    const next = left[0];
+    if (next !== undefined && next.atMs <= now) {
+      model.begin(next.step, now);
+      model.done(next.step, now + 1_000);
+      left.shift();
+    }
+    for (let a = 0; a < nodes; a++) {
+      for (let b = 0; b < a; b++) if (model.pair(a, b, now) === 'apart') apart++;
+    }
+  }
+  return apart;
+}
+
+test('no seed makes three minutes in which no pair must be apart', () => {
+  for (let seed = 0; seed < 300; seed++) {
+    const plan = makePlan({ seed, minutes: 3, nodes: 10 });
+    expect(looksApart(plan, 10, 180_000), `seed ${seed}`).toBeGreaterThan(20);
   }
 });
