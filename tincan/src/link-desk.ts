@@ -168,8 +168,8 @@ export class LinkDesk {
       peers.release(link.uid);
       relay.forget(link.uid);
     }
-    const { pair, ageMs } = link.report(monotonicMs());
-    if (!isRelayedPair(pair)) this.#patience.cameUp(ageMs);
+    const now = monotonicMs();
+    if (!isRelayedPair(link.report(now).pair)) this.#patience.cameUp(link.boundMs(now));
     peers.bind(link, hello);
     callback.notify({ type: 'con_stat', uid: link.uid, data: 'online', attempt: link.attempt });
     log.info({ peer: link.uid, attempt: link.attempt }, 'link online');

@@ -59,6 +59,7 @@ export class Link {
   #state: 'connecting' | 'online' | 'closed' = 'connecting';
   /** The peer's certificate, known once the link is bound. */
   #fingerprint: string | undefined;
+  #boundAt: number | undefined;
   #direct: DirectCarrier | undefined;
   readonly #iceServers: readonly IceServer[];
   readonly #history: EventLog;
@@ -146,6 +147,11 @@ export class Link {
     return this.#agreement.refusal;
   }
 
+  /** Milliseconds since ICE knows addresses of the peer; 0: it does not. */
+  boundMs(now: number): number {
+    return now - (this.#boundAt ?? now);
+  }
+
   /** Renumbers an unbound attempt: the peer is ahead in counting, and nothing of ours is lost by following. */
   renumber(attempt: number): void {
     this.#attempt = attempt;
@@ -181,6 +187,7 @@ export class Link {
     if (first === undefined || this.#state === 'closed') return;
     if (!this.isBound) {
       this.#fingerprint = fingerprint;
+      this.#boundAt = monotonicMs();
       this.#session.applyRemote(fingerprint, { ufrag: first.ufrag, pwd: first.pwd });
       if (this.uid > this.#node.identity.uid) this.#candidates.giveHeadStart();
     }
@@ -227,7 +234,7 @@ export class Link {
     }
     if (this.#state !== 'online') return;
     this.#candidates.tick(now, () => this.#session.selectedPair());
-    this.#noteTraffic(this.#direct?.poll() ?? 0, now);
+    this.#noteTraffic(this.#direct?.poll(this.#carrier.usedBytes) ?? 0, now);
     this.#tellNetwork();
     const wasSuspect = this.#liveness.isSuspect;
     if (!this.#liveness.look(now, this.#heardDirectlyAt, dueAt)) {
@@ -344,8 +351,7 @@ export class Link {
   }
 
   #noteTraffic(usedDirectly: number, now: number): void {
-    const { rxBytes, txBytes, groupBytes } = this.#carrier;
-    this.#liveness.noteTraffic(rxBytes + txBytes - groupBytes + usedDirectly, now);
+    this.#liveness.noteTraffic(this.#carrier.usedBytes + usedDirectly, now);
   }
 
   #send(message: ControlMessage): boolean {

@@ -52,8 +52,7 @@ export class ChannelCarrier {
   #aggregate = AGGREGATE_MAX_BYTES;
   rxBytes = 0;
   txBytes = 0;
-  /** Of both, those of broadcasts and multicasts, which say nothing about whether anybody uses the link. */
-  groupBytes = 0;
+  #groupBytes = 0;
   rxChunks = 0;
   malformed = 0;
   /** Frames that were none. */
@@ -62,6 +61,11 @@ export class ChannelCarrier {
   constructor(channel: FramesChannel, events: ChannelCarrierEvents) {
     this.#channel = channel;
     this.#events = events;
+  }
+
+  /** Of both directions, without broadcasts and multicasts: they say nothing about whether anybody uses the link. */
+  get usedBytes(): number {
+    return this.rxBytes + this.txBytes - this.#groupBytes;
   }
 
   /** Queues what one read of the TAP device gave: virtio header and frame, which may be a super-frame. `flush` sends. */
@@ -76,7 +80,7 @@ export class ChannelCarrier {
       // Where one chunk finds no room, those behind it would only come out of order.
       if (bytes === 0 || !this.#queue.push(this.#chunk, 0, bytes)) return;
       this.txBytes += bytes;
-      if (isGroupChunk(this.#chunk, 0, bytes)) this.groupBytes += bytes;
+      if (isGroupChunk(this.#chunk, 0, bytes)) this.#groupBytes += bytes;
     }
   }
 
@@ -140,7 +144,7 @@ export class ChannelCarrier {
   readonly #onChunk = (data: Uint8Array, offset: number, length: number): void => {
     this.rxChunks++;
     this.rxBytes += length;
-    if (isGroupChunk(data, offset, length)) this.groupBytes += length;
+    if (isGroupChunk(data, offset, length)) this.#groupBytes += length;
     this.#events.chunk(data, offset, length);
   };
 }

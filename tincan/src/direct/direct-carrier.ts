@@ -56,6 +56,7 @@ export class DirectCarrier {
   /** Data datagrams of both directions at the last poll. */
   #datagrams = 0;
   #used = 0;
+  #usedByChannel = 0;
   /** What was said of it last, by family. */
   readonly #toldSeenAs = new Map<4 | 6, string>();
   #seenAs: (Endpoint & { at: number }) | undefined;
@@ -165,7 +166,7 @@ export class DirectCarrier {
 
   /** Sees whether a relay is wanted. Returns when to look again. */
   #lookForNeed(now: number): number {
-    const wants = this.#need.update(this.#path?.isRelayed === false, now);
+    const wants = this.#need.update(this.#path?.isRelayed === false, this.#finder.isIdle(now), now);
     if (wants !== this.#wantsRelay) {
       this.#wantsRelay = wants;
       this.#note(
@@ -227,16 +228,20 @@ export class DirectCarrier {
     return this.#finder.isCalm(this.#options.clock());
   }
 
-  /** Looks at what the data plane sent and heard; to be called a few times per second while the carrier is not calm. Says `used` of the report. */
-  poll(): number {
+  /**
+   * Looks at what the data plane sent and heard; to be called a few times per second while the carrier is not calm. Says `used` of the report.
+   * @param byChannel the same of the data channel: a link whose data has no other way is not idle
+   */
+  poll(byChannel: number): number {
     const { port, link, clock } = this.#options;
     const { lastReceivedMs, source, rxDatagrams, txDatagrams, used } = port.linkStats(link);
     const datagrams = rxDatagrams + txDatagrams;
-    if (datagrams === this.#datagrams) return used;
+    if (datagrams === this.#datagrams && byChannel === this.#usedByChannel) return used;
     this.#datagrams = datagrams;
     // What the kernel says to everybody now and then is no reason to watch every link's path.
-    if (used !== this.#used) this.#finder.dataFlowed(clock());
+    if (used !== this.#used || byChannel !== this.#usedByChannel) this.#finder.dataFlowed(clock());
     this.#used = used;
+    this.#usedByChannel = byChannel;
     if (source !== null && lastReceivedMs > this.#lastReceivedMs) {
       this.#lastReceivedMs = lastReceivedMs;
       this.#finder.heardFrom(source, lastReceivedMs);

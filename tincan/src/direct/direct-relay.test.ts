@@ -171,7 +171,7 @@ test('a pair without a direct path is on one allocation within 1.5 s, and with t
   expect(at.turn.allocations.size).toBe(0);
 });
 
-test('the direct path is taken as soon as it opens, the relay is given back half a minute later, and asked again when it closes', async () => {
+test('the direct path is taken as soon as it opens, the relay is given back half a minute later, and asked again half a minute after it closes', async () => {
   const at = await world();
   await vi.advanceTimersByTimeAsync(5_000);
   at.open.direct = true;
@@ -184,7 +184,7 @@ test('the direct path is taken as soon as it opens, the relay is given back half
   expect(at.turn.allocations.size).toBe(0);
   expect(at.ports[0].relays).toEqual([]);
   at.open.direct = false;
-  await vi.advanceTimersByTimeAsync(20_000);
+  await vi.advanceTimersByTimeAsync(50_000);
   expect(at.ports[0].path).toMatchObject({ ip: TURN_HOST });
   close(at);
 });

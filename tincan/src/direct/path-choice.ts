@@ -8,6 +8,7 @@ const BETTER_FACTOR = 0.9;
 /** The same of two alike while nothing flows: nobody has anything of the better one, and round trips of a busy machine say little. */
 const IDLE_BETTER_FACTOR = 0.5;
 const BETTER_MS = 5;
+const IDLE_BETTER_MS = 20;
 
 /** A path without a relay is taken before any with one, however near that is: it takes nobody else's line, and rarely ends by itself. */
 export function isCheaper(one: Path, other: Path): boolean {
@@ -18,5 +19,6 @@ export function isCheaper(one: Path, other: Path): boolean {
 export function isBetter(path: Path, active: Path, isIdle: boolean): boolean {
   if (path.isRelayed !== active.isRelayed) return active.isRelayed;
   const areAlike = (path.address.via === undefined) === (active.address.via === undefined);
-  return path.cost + BETTER_MS < active.cost * (isIdle && areAlike ? IDLE_BETTER_FACTOR : BETTER_FACTOR);
+  if (isIdle && areAlike) return path.cost + IDLE_BETTER_MS < active.cost * IDLE_BETTER_FACTOR;
+  return path.cost + BETTER_MS < active.cost * BETTER_FACTOR;
 }

@@ -16,6 +16,12 @@ const REPEAT_MS = 5_000;
  */
 const IDLE_REPEAT_MS = 60_000;
 
+/**
+ * While the link is idle and has none, a path that does not answer is asked after twice the time each time, this at most: within it NATs keep
+ * the ways that both ends' probes open for each other.
+ */
+const IDLE_LOST_REPEAT_MS = 20_000;
+
 /** The same of one with a relay, whose server forgets who is not sent to. */
 const IDLE_RELAYED_REPEAT_MS = 20_000;
 
@@ -150,7 +156,7 @@ export class PathFinder {
     this.#watch.soon(now);
   }
 
-  /** Data went or came on the active path. */
+  /** Data went or came, on the active path or, where there is none, by the data channel. */
   dataFlowed(now: number): void {
     if (this.#watch.isIdle(now)) this.#hurry(now);
     this.#watch.flowed(now);
@@ -360,6 +366,11 @@ export class PathFinder {
     this.#actions.select(null, why);
   }
 
+  /** Nothing flows. */
+  isIdle(now: number): boolean {
+    return this.#watch.isIdle(now);
+  }
+
   /** Nothing flows, a path carries, and nothing speaks against it. */
   isCalm(now: number): boolean {
     if (this.#active === undefined || !this.#watch.isCalm(this.#active, now)) return false;
@@ -368,7 +379,10 @@ export class PathFinder {
   }
 
   #repeatAt(path: Path, now: number): number {
-    if (this.#active === undefined || !this.#watch.isIdle(now)) return now + this.#jittered(REPEAT_MS);
+    if (!this.#watch.isIdle(now)) return now + this.#jittered(REPEAT_MS);
+    if (this.#active === undefined) {
+      return now + this.#jittered(Math.min(Math.max(REPEAT_MS, path.burstAge(now)), IDLE_LOST_REPEAT_MS));
+    }
     const isBetterKind = this.#active.isRelayed && !path.isRelayed;
     const likeMs = path.isRelayed ? IDLE_RELAYED_REPEAT_MS : IDLE_REPEAT_MS;
     const repeatMs = isBetterKind ? IDLE_DIRECT_REPEAT_MS : likeMs;

@@ -93,9 +93,14 @@ export class Path {
     this.nextProbeAt = repeatAt;
   }
 
+  /** Milliseconds since the last burst began. */
+  burstAge(now: number): number {
+    return now - this.#burstAt;
+  }
+
   /** Whether the last burst began less than a second ago. */
   isBursting(now: number): boolean {
-    return now - this.#burstAt < 1_000;
+    return this.burstAge(now) < 1_000;
   }
 
   /** A probe of the schedule was sent: sets the time of the next, which is `repeatAt` when the dense ones are over. */

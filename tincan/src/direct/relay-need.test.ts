@@ -7,45 +7,60 @@ test('the first end asks after 0.8 s without a direct path, the second after 2.5
     [true, 800],
     [false, 2_500],
   ] as const) {
-    const need = new RelayNeed({ isFirst, tookMs: 2_000 }, 1_000);
-    expect(need.update(false, 1_000)).toBe(false);
+    const need = new RelayNeed({ isFirst, tookMs: 1_500 }, 1_000);
+    expect(need.update(false, true, 1_000)).toBe(false);
     expect(need.dueAt).toBe(1_000 + after);
-    expect(need.update(false, 999 + after)).toBe(false);
-    expect(need.update(false, 1_000 + after)).toBe(true);
+    expect(need.update(false, true, 999 + after)).toBe(false);
+    expect(need.update(false, true, 1_000 + after)).toBe(true);
     expect(need.dueAt).toBe(Number.POSITIVE_INFINITY);
   }
 });
 
 test('between machines so busy that the link took seconds to come up it waits longer, 10.8 s at most', () => {
   for (const [tookMs, after] of [
-    [3_001, 6_802],
+    [1_501, 3_802],
     [60_000, 10_800],
   ] as const) {
     const need = new RelayNeed({ isFirst: true, tookMs }, 0);
-    expect(need.update(false, after - 1)).toBe(false);
-    expect(need.update(false, after)).toBe(true);
+    expect(need.update(false, true, after - 1)).toBe(false);
+    expect(need.update(false, true, after)).toBe(true);
   }
 });
 
 test('a direct path must last half a minute before the relay is given back', () => {
   const need = new RelayNeed({ isFirst: true, tookMs: 200 }, 0);
-  need.update(false, 800);
-  expect(need.update(true, 2_000)).toBe(true);
-  expect(need.update(false, 20_000)).toBe(true);
-  expect(need.update(true, 21_000)).toBe(true);
-  expect(need.update(true, 50_999)).toBe(true);
-  expect(need.update(true, 51_000)).toBe(false);
-  expect(need.update(true, 99_000)).toBe(false);
+  need.update(false, false, 800);
+  expect(need.update(true, false, 2_000)).toBe(true);
+  expect(need.update(false, false, 20_000)).toBe(true);
+  expect(need.update(true, false, 21_000)).toBe(true);
+  expect(need.update(true, false, 50_999)).toBe(true);
+  expect(need.update(true, false, 51_000)).toBe(false);
+  expect(need.update(true, false, 99_000)).toBe(false);
+});
+
+test('a direct path that is lost while nothing flows is missed after 20 s, or with the first packet', () => {
+  const lost = (): RelayNeed => {
+    const need = new RelayNeed({ isFirst: true, tookMs: 200 }, 0);
+    need.update(true, true, 500);
+    need.update(false, true, 10_000);
+    return need;
+  };
+  const [idle, used] = [lost(), lost()];
+  expect(idle.update(false, true, 29_999)).toBe(false);
+  expect(idle.update(false, true, 30_000)).toBe(true);
+  expect(used.update(false, true, 12_000)).toBe(false);
+  expect(used.update(false, false, 12_001)).toBe(true);
 });
 
 test('whatever happens, it is never due in the past, so that no timer can spin', () => {
+  const step = fc.tuple(fc.boolean(), fc.boolean(), fc.nat(40_000));
   fc.assert(
-    fc.property(fc.boolean(), fc.array(fc.tuple(fc.boolean(), fc.nat(40_000))), (isFirst, steps) => {
+    fc.property(fc.boolean(), fc.array(step), (isFirst, steps) => {
       const need = new RelayNeed({ isFirst, tookMs: 0 }, 0);
       let now = 0;
-      for (const [isDirect, wait] of steps) {
+      for (const [isDirect, isIdle, wait] of steps) {
         now += wait;
-        need.update(isDirect, now);
+        need.update(isDirect, isIdle, now);
         expect(need.dueAt).toBeGreaterThan(now);
       }
     }),

@@ -8,11 +8,17 @@ const FIRST_AFTER_MS = 800;
 const SECOND_AFTER_MS = 2_500;
 
 /**
- * A link comes up within a second or two, by a relay too. One that took longer than the first of these is between busy machines: a path
+ * A link comes up within a second, by a relay too. One that took longer than the first of these is between busy machines: a path
  * that has not answered yet says little then, and a relay is more to do. Such a pair looks for twice that time longer, the second at most.
  */
-const BUSY_AFTER_MS = 3_000;
+const BUSY_AFTER_MS = 1_500;
 const MOST_AFTER_MS = 10_000;
+
+/**
+ * A link that lost its direct path while nothing flows has time: what it lost may be no more than the patience of a busy machine, and the
+ * control channel carries the first packet, which ends this.
+ */
+const IDLE_AFTER_MS = 20_000;
 
 /** A direct path that lasted so long is believed, and the relay given back. */
 const KEEP_MS = 30_000;
@@ -28,6 +34,8 @@ export interface NeedOptions {
 export class RelayNeed {
   readonly #after: number;
   #isDirect = false;
+  #wasDirect = false;
+  #isIdle = true;
   #since: number;
   #wants = false;
 
@@ -37,10 +45,12 @@ export class RelayNeed {
     this.#since = now;
   }
 
-  /** Whether a relay is wanted now; `isDirect`: a path without any is in use. */
-  update(isDirect: boolean, now: number): boolean {
+  /** Whether a relay is wanted now; `isDirect`: a path without any is in use; `isIdle`: nothing flows. */
+  update(isDirect: boolean, isIdle: boolean, now: number): boolean {
     if (isDirect !== this.#isDirect) this.#since = now;
     this.#isDirect = isDirect;
+    this.#wasDirect ||= isDirect;
+    this.#isIdle = isIdle;
     if (now >= this.dueAt) this.#wants = !isDirect;
     return this.#wants;
   }
@@ -48,6 +58,7 @@ export class RelayNeed {
   /** When `update` may say something else by the clock alone. */
   get dueAt(): number {
     if (this.#wants !== this.#isDirect) return Number.POSITIVE_INFINITY;
-    return this.#since + (this.#wants ? KEEP_MS : this.#after);
+    if (this.#wants) return this.#since + KEEP_MS;
+    return this.#since + (this.#wasDirect && this.#isIdle ? IDLE_AFTER_MS : this.#after);
   }
 }

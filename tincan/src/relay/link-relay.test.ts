@@ -77,14 +77,15 @@ function listen(relay: LinkRelay): Told {
 
 const until = (condition: () => unknown) => vi.waitUntil(condition, { timeout: 5_000, interval: 1 });
 
-test('no server is asked before the time that was set, nor at all when the link is there by then', async () => {
-  const begun = performance.now();
+test('no server is asked before patience has ended, nor at all when the link is there by then', async () => {
   const late = opened([turnAt(server.port)], undefined, 60);
   const never = opened([turnAt(server.port)], undefined, 60);
   const [toldLate, toldNever] = [listen(late), listen(never)];
   expect(toldNever.settled).toEqual([]);
   never.notNeeded();
   expect(toldNever.settled).toEqual([[]]);
+  const begun = performance.now();
+  late.reach(candidate);
   await until(() => toldLate.relayed.length > 0);
   expect(performance.now() - begun).toBeGreaterThanOrEqual(60);
   // Too late for it: what was given is the link's to give back.
@@ -92,6 +93,34 @@ test('no server is asked before the time that was set, nor at all when the link 
   expect(toldLate.settled).toEqual([[]]);
   expect(server.turn.allocations.size).toBe(1);
   expect(toldNever.relayed).toEqual([]);
+});
+
+test('patience begins with the first address of the peer, and has an end without one', () => {
+  vi.useFakeTimers();
+  try {
+    const asked = (relay: LinkRelay): boolean => {
+      const told = listen(relay);
+      relay.notNeeded();
+      // Whoever has been asked by then still may give an address.
+      return told.settled.length === 0;
+    };
+    const [silent, heard] = [
+      opened([turnAt(server.port)], undefined, 60),
+      opened([turnAt(server.port)], undefined, 60),
+    ];
+    vi.advanceTimersByTime(5_000);
+    heard.reach(candidate);
+    vi.advanceTimersByTime(50);
+    heard.reach({ ...candidate, port: candidate.port + 1 });
+    vi.advanceTimersByTime(50);
+    expect(asked(heard)).toBe(true);
+    expect(asked(silent)).toBe(false);
+    const unheard = opened([turnAt(server.port)], undefined, 60);
+    vi.advanceTimersByTime(6_000);
+    expect(asked(unheard)).toBe(true);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('an address is told, and the peer is reached at a port on loopback, both ways', async () => {

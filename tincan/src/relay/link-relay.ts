@@ -6,7 +6,7 @@ import { type Endpoint, endpointText } from '../endpoint.ts';
 import type { TurnCredentials } from '../turn/turn-client.ts';
 import { TurnSocket } from '../turn/turn-socket.ts';
 import { Detours } from './detours.ts';
-import type { StreamGroup } from './ice-plan.ts';
+import type { IcePlan, StreamGroup } from './ice-plan.ts';
 import { serverText } from './stream-connection.ts';
 import type { StreamRelay } from './stream-relay.ts';
 import type { StreamRelays } from './stream-relays.ts';
@@ -37,6 +37,12 @@ const FOUNDATION = 'R';
 
 /** Name of the timer until which no server is asked. */
 const PATIENCE = 'patience';
+
+/**
+ * Patience counts from the peer's first address on: before it nothing could be reached with or without a relay. A controller in IPOP's way
+ * may wait for all of our addresses before it asks the peer for its own.
+ */
+const MOST_UNHEARD_MS = 6_000;
 
 export interface LinkRelayEvents {
   /** Where peers reach us by way of a server. */
@@ -87,29 +93,39 @@ export class LinkRelay {
   #droppedBefore = 0;
   #isSettled = false;
   #isClosed = false;
+  readonly #patienceMs: number;
+  readonly #plan: IcePlan;
 
-  private constructor(options: LinkRelayOptions) {
+  private constructor(servers: readonly IceServer[], options: LinkRelayOptions, patienceMs: number) {
     this.#options = options;
+    this.#patienceMs = patienceMs;
+    this.#plan = options.relays.plan(servers);
+    this.#unknown = this.#plan.udp.length + (this.#plan.stream === undefined ? 0 : 1);
     this.#detours = new Detours((peer, datagram) => this.#winner?.socket.send(peer, datagram));
   }
 
   /**
-   * Begins to ask the servers, `afterMs` from now. Never fails: without a server the link has what ICE reaches by itself.
-   * @param afterMs see relay-patience.ts
+   * Begins to ask the servers, so long after the peer's first address is known as `patienceMs` says. Never fails: without a server the link
+   * has what ICE reaches by itself.
+   * @param patienceMs see relay-patience.ts; 0: at once
    */
-  static open(servers: readonly IceServer[], options: LinkRelayOptions, afterMs = 0): LinkRelay {
-    const link = new LinkRelay(options);
-    const { udp, stream } = options.relays.plan(servers);
-    link.#unknown = udp.length + (stream === undefined ? 0 : 1);
-    const ask = (): void => {
-      for (const [index, server] of udp.entries()) {
-        link.#timers.after(`server ${index}`, index * STAGGER_MS, () => void link.#askByUdp(server));
-      }
-      if (stream !== undefined) void link.#askByStream(stream, udp.length > 0);
-    };
-    if (afterMs > 0) link.#timers.after(PATIENCE, afterMs, ask);
-    else ask();
+  static open(servers: readonly IceServer[], options: LinkRelayOptions, patienceMs = 0): LinkRelay {
+    const link = new LinkRelay(servers, options, patienceMs);
+    if (patienceMs > 0) link.#wait(MOST_UNHEARD_MS);
+    else link.#askAll();
     return link;
+  }
+
+  #wait(ms: number): void {
+    this.#timers.after(PATIENCE, ms, () => this.#askAll());
+  }
+
+  #askAll(): void {
+    const { udp, stream } = this.#plan;
+    for (const [index, server] of udp.entries()) {
+      this.#timers.after(`server ${index}`, index * STAGGER_MS, () => void this.#askByUdp(server));
+    }
+    if (stream !== undefined) void this.#askByStream(stream, udp.length > 0);
   }
 
   /** The link is there without it: servers that have not been asked yet are not. */
@@ -138,6 +154,7 @@ export class LinkRelay {
     if (this.#wanted.has(key) || this.#wanted.size >= MAX_WANTED) return;
     const locals = [...this.#wanted.values()].filter(({ type }) => type === 'local').length;
     if (candidate.type === 'local' && locals >= MAX_WANTED_LOCAL) return;
+    if (this.#wanted.size === 0 && this.#timers.has(PATIENCE)) this.#wait(this.#patienceMs);
     this.#wanted.set(key, candidate);
     this.#want(candidate);
   }

@@ -18,7 +18,9 @@ test('only a machine that can be reached, and whose other family is not known to
 test('where links take long to come up it waits longer, six seconds at most', () => {
   const patience = new RelayPatience();
   const wait = () => patience.ms({ v: 1, ip4: 'same', ip6: 'none' });
-  patience.cameUp(200);
+  patience.cameUp(900);
+  expect(wait()).toBe(1_800);
+  for (let count = 0; count < 40; count++) patience.cameUp(150);
   expect(wait()).toBe(400);
   for (let count = 0; count < 20; count++) patience.cameUp(600);
   expect(wait()).toBeGreaterThan(1_000);

@@ -1,24 +1,24 @@
 import type { NetworkView, UdpClass } from '@kith/protocol';
 
 /**
- * How long a node that can be reached by itself waits for a direct link before it asks TURN servers: between machines on one LAN a link
- * is up after 150 to 300 ms. A server's address that nobody needs costs both machines and the server as much as the rest of the link does.
+ * How long a node that can be reached by itself waits for a direct link, once it knows an address of the peer, before it asks TURN servers:
+ * between machines on one LAN a link is up 150 to 300 ms after it was begun. A server's address that nobody needs costs both machines and the server as much as the rest of the link does.
  */
 const LEAST_MS = 400;
 
 /** The same on a machine so busy that its links take seconds: what they need least is more to do. */
 const MOST_MS = 6_000;
 
-/** RFC 6298 §2.3: gain of the smoothed time. */
+/** RFC 6298 §2.3: gain of the smoothed time. Its first measurement counts in full (§2.2): a node that comes among fifty learns from one link. */
 const GAIN = 1 / 8;
 
 /** Decides when the relay of a link is asked for. Pure; times in ms. */
 export class RelayPatience {
-  #upMs = 0;
+  #upMs: number | undefined;
 
-  /** A link came up without a relay so long after it was begun. */
+  /** A link came up without a relay so long after the peer's addresses were known. */
   cameUp(afterMs: number): void {
-    this.#upMs += (afterMs - this.#upMs) * GAIN;
+    this.#upMs = this.#upMs === undefined ? afterMs : this.#upMs + (afterMs - this.#upMs) * GAIN;
   }
 
   /**
@@ -27,7 +27,7 @@ export class RelayPatience {
    */
   ms(network: NetworkView | undefined): number {
     if (network === undefined || !isReachable(network)) return 0;
-    return Math.min(Math.max(LEAST_MS, 2 * this.#upMs), MOST_MS);
+    return Math.min(Math.max(LEAST_MS, 2 * (this.#upMs ?? 0)), MOST_MS);
   }
 }
 
