@@ -260,15 +260,14 @@ export class PeerMachine {
     return [this.#trim(reason)];
   }
 
-  /** tincan was restarted and knows no link any more. */
-  tincanRestarted(now: number): PeerAction[] {
-    if (!this.#isLinked()) return [];
+  /** tincan was restarted and knows no link any more. The next attempt is due at once, and takes its turn among those of other nodes. */
+  tincanRestarted(now: number): void {
+    if (!this.#isLinked()) return;
     this.#online = undefined;
-    if (!this.#present || !this.#isWanted(now)) {
-      this.#state = { is: 'idle' };
-      return [];
-    }
-    return this.#start(now);
+    const isWanted = this.#present && this.#isWanted(now);
+    this.#state = isWanted
+      ? { is: 'waiting', until: now, reason: 'tincan was started anew' }
+      : { is: 'idle' };
   }
 
   tick(now: number): PeerAction[] {

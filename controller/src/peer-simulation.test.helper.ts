@@ -157,7 +157,7 @@ export class SimulatedNode {
     this.link = undefined;
     this.old = undefined;
     this.notices = [];
-    this.run(this.machine.tincanRestarted(this.now));
+    this.machine.tincanRestarted(this.now);
   }
 
   /** The controller is killed and takes over what tincan holds. */

@@ -26,7 +26,7 @@ export function takeOver(links: readonly PeerState[], parts: TakeOverParts): voi
   const running = new Set(links.map((link) => link.uid));
   for (const [uid, peer] of peers) {
     if (running.has(uid)) continue;
-    runner.perform(peer, peer.machine.tincanRestarted(now));
+    peer.machine.tincanRestarted(now);
     if (peer.present) runner.perform(peer, peer.machine.present(now, watch.hasSpareRoom()));
   }
   for (const { uid, attempt, status, ip4 } of links) {

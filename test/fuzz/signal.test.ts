@@ -198,7 +198,7 @@ class Harness {
       case 'restarted':
         this.link = undefined;
         this.old = undefined;
-        this.#perform(machine.tincanRestarted(now));
+        machine.tincanRestarted(now);
         break;
       case 'revoked':
         this.#perform(machine.revoke('removed'));
