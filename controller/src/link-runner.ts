@@ -19,9 +19,9 @@ import { SignalRefused, type XmppSession } from './xmpp/index.ts';
 
 export interface RunnerParts {
   readonly log: Logger;
-  readonly tincan: TincanClient;
-  readonly iceServers: IceServers;
-  readonly stories: LinkStories;
+  readonly tincan: Pick<TincanClient, 'call'>;
+  readonly iceServers: Pick<IceServers, 'current'>;
+  readonly stories: Pick<LinkStories, 'add'>;
   readonly turns: LinkTurns;
   /** This account's bare JID. */
   readonly jid: string;
@@ -37,6 +37,8 @@ export interface RunnerParts {
 export class LinkRunner {
   readonly #parts: RunnerParts;
   readonly counters = { links_requested: 0 };
+  /** Attempts whose link tincan has been asked to begin and has not answered for yet. */
+  readonly #asked = new Set<string>();
   /** How UDP leaves this machine, as tincan said last; told to the peers. */
   network: NetworkView | undefined;
 
@@ -72,6 +74,10 @@ export class LinkRunner {
     { uid, attempt, remote }: Extract<PeerAction, { do: 'create-link' }>,
   ): void {
     const { tincan, iceServers, jid, mine, log, addressing, later, turns } = this.#parts;
+    // The call itself asks again when tincan is silent. One that comes with the peer's answer says something new.
+    const asked = `${uid} ${attempt}`;
+    if (remote === undefined && this.#asked.has(asked)) return;
+    this.#asked.add(asked);
     this.counters.links_requested++;
     const translation = addressing()?.translation(uid);
     const parameters = {
@@ -91,11 +97,13 @@ export class LinkRunner {
     };
     const askedAt = monotonicMs();
     const answered = (): void => {
+      this.#asked.delete(asked);
       turns.answered(askedAt, monotonicMs());
       // There may be room for another now.
       later(uid, []);
     };
     const failed = (error: unknown): void => {
+      this.#asked.delete(asked);
       const now = monotonicMs();
       const code = error instanceof KithError ? error.code : undefined;
       if (code === 'TINCAN_SILENT') turns.unanswered(askedAt, now);
