@@ -41,8 +41,8 @@ const HEARD_RECENTLY_MS = 1_500;
 
 /**
  * The last three of an idle link; each further probe waits longer by as much again. Nothing is lost on it meanwhile, the first packet ends
- * the patience, and a peer that is busy for seconds must not be made busier: of 36 nodes on two cores 14 were started anew, and the others'
- * probes, a thousand a second for each of them, kept them from ever answering in time.
+ * the patience, and a peer that is busy for seconds must not be made busier: of 36 nodes on two cores 14 were started anew, and with 5 s and a
+ * probe each second every node sent 200 datagrams a second instead of 22 and kept all from answering in time.
  */
 const IDLE_RETRY_MS = 1_000;
 const IDLE_DEAD_MS = 10_000;
