@@ -22,6 +22,7 @@ import type { IceCredentials } from './channel/session-description.ts';
 import { ControlInbox } from './control-inbox.ts';
 import type { DirectCarrier } from './direct/direct-carrier.ts';
 import { EventLog } from './direct/event-log.ts';
+import { clientGoesFirst, type EndAddresses } from './head-start.ts';
 import { layerText } from './hello.ts';
 import { LinkAgreement } from './link-agreement.ts';
 import { LinkLiveness } from './link-liveness.ts';
@@ -189,9 +190,24 @@ export class Link {
       this.#fingerprint = fingerprint;
       this.#boundAt = monotonicMs();
       this.#session.applyRemote(fingerprint, { ufrag: first.ufrag, pwd: first.pwd });
-      if (this.uid > this.#node.identity.uid) this.#candidates.giveHeadStart();
+      if (this.#mayWait(candidates)) this.#candidates.giveHeadStart();
     }
     this.#candidates.addRemote(candidates);
+  }
+
+  /** Whether the peer's checks are to go first. The smaller UID is DTLS client. */
+  #mayWait(candidates: readonly Candidate[]): boolean {
+    const ours = this.#node.direct?.addresses ?? [];
+    const own: EndAddresses = {
+      hosts: ours.filter(({ kind }) => kind === 'host').map(({ ip }) => ip),
+      mapped: ours.filter(({ kind }) => kind === 'mapped').map(({ ip }) => ip),
+    };
+    const theirs: EndAddresses = {
+      hosts: candidates.filter(({ type }) => type === 'local').map(({ ip }) => ip),
+      mapped: candidates.filter(({ type }) => type === 'stun').map(({ ip }) => ip),
+    };
+    const isClient = this.#node.identity.uid < this.uid;
+    return isClient ? !clientGoesFirst(own, theirs) : clientGoesFirst(theirs, own);
   }
 
   /** Queues what one read of the TAP device gave; dropped while the link is not online. */

@@ -273,6 +273,11 @@ export class DirectNode {
     return carryingAddresses(this.#options.readAddresses(), this.#rules());
   }
 
+  /** Our addresses as peers may reach them, as far as they are known. */
+  get addresses(): readonly DirectCandidate[] {
+    return this.#candidates();
+  }
+
   #candidates(): DirectCandidate[] {
     const stun = this.#stun.mapped(this.#options.clock());
     const mapped = this.#routerMapping === null ? stun : [this.#routerMapping, ...stun];
