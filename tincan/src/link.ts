@@ -463,7 +463,7 @@ export class Link {
       plain,
       iceServers: this.#iceServers,
       peerKnowsRelays: hello.features.includes(DIRECT_RELAY_FEATURE),
-      tookMs: monotonicMs() - this.#createdAt,
+      tookMs: this.boundMs(monotonicMs()),
       channelHeardAt: () => this.#liveness.channelHeardAt,
       channelRtt: () => (isRelayedPair(this.#pair) ? null : this.#liveness.rtt),
       send: (message) => void this.#send(message),

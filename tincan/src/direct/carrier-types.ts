@@ -18,7 +18,7 @@ export interface DirectTerms {
   events?: EventLog | undefined;
   /** The peer knows candidates of kind `relay`. */
   peerKnowsRelays: boolean;
-  /** How long the link took to come up, ms. */
+  /** How long the link took to come up once the peer's addresses were known, ms. */
   tookMs: number;
   /** The carrier is not calm. */
   restless?: (() => void) | undefined;

@@ -7,7 +7,7 @@ test('the first end asks after 0.8 s without a direct path, the second after 2.5
     [true, 800],
     [false, 2_500],
   ] as const) {
-    const need = new RelayNeed({ isFirst, tookMs: 1_500 }, 1_000);
+    const need = new RelayNeed({ isFirst, tookMs: 2_000 }, 1_000);
     expect(need.update(false, true, 1_000)).toBe(false);
     expect(need.dueAt).toBe(1_000 + after);
     expect(need.update(false, true, 999 + after)).toBe(false);
@@ -18,7 +18,7 @@ test('the first end asks after 0.8 s without a direct path, the second after 2.5
 
 test('between machines so busy that the link took seconds to come up it waits longer, 10.8 s at most', () => {
   for (const [tookMs, after] of [
-    [1_501, 3_802],
+    [2_001, 4_802],
     [60_000, 10_800],
   ] as const) {
     const need = new RelayNeed({ isFirst: true, tookMs }, 0);

@@ -8,10 +8,11 @@ const FIRST_AFTER_MS = 800;
 const SECOND_AFTER_MS = 2_500;
 
 /**
- * A link comes up within a second, by a relay too. One that took longer than the first of these is between busy machines: a path
- * that has not answered yet says little then, and a relay is more to do. Such a pair looks for twice that time longer, the second at most.
+ * A link comes up within a second of the peer's answer, by a relay too, or two where a ClientHello was lost. One that took longer is between
+ * busy machines: a path that has not answered yet says little then, and a relay is more to do. Such a pair looks for twice that time longer,
+ * the second of these at most.
  */
-const BUSY_AFTER_MS = 1_500;
+const BUSY_AFTER_MS = 2_000;
 const MOST_AFTER_MS = 10_000;
 
 /**
@@ -26,7 +27,7 @@ const KEEP_MS = 30_000;
 export interface NeedOptions {
   /** This end asks before the other. */
   isFirst: boolean;
-  /** How long the link took to come up. */
+  /** How long the link took to come up once the peer's addresses were known. */
   tookMs: number;
 }
 
