@@ -7,8 +7,6 @@ import {
   ENOBUFS,
   type HotMemory,
   hotMemory,
-  POLLOUT,
-  PollSet,
 } from '@kith/posix';
 import { BUNDLE_RECORD_BYTES, CHUNK_BUNDLE, CHUNK_HEADER_BYTES, writeChunkHeader } from './chunk.ts';
 import { Chunker } from './chunker.ts';
@@ -41,12 +39,6 @@ const MAX_SEGMENTS = 63;
 
 /** Frames up to this much of a datagram wait for company: two or more of them share it, its seal and its headers. */
 const BUNDLE_SHARE = 0.5;
-
-/**
- * How long a send may wait for room in the socket's buffer. Waiting is what slows the applications down, through the TAP device's
- * queue; but all links share this thread, so that a network card that stands still must not hold it for long.
- */
-const SEND_WAIT_MS = 20;
 
 /** Bytes of hot memory that DirectEgress takes for its datagrams: two full sends, and one datagram that is being written. */
 export const DIRECT_EGRESS_BYTES = 3 * 65_536;
@@ -91,7 +83,7 @@ export class DirectEgress {
   /** A sockaddr for each slot of the statistics, where the kernel reads it. */
   readonly #sockaddrs = hotMemory(DIRECT_LINKS * SOCKADDR_STRIDE);
   readonly #sender: Outlet;
-  readonly #writable: PollSet;
+  readonly #awaitRoom: () => void;
   readonly #stats: DirectStats;
   readonly #counters: Counting<EgressCounter>;
   readonly #onPathError: PathErrorHandler;
@@ -117,12 +109,12 @@ export class DirectEgress {
 
   /**
    * @param memory its bytes from `outAt` on are used; the frames lie before
-   * @param fd the socket of `sender`
+   * @param awaitRoom waits until the socket of `sender` has room in its buffer, for some time at most
    */
   constructor(
     memory: HotMemory,
     outAt: number,
-    fd: number,
+    awaitRoom: () => void,
     sender: Outlet,
     hasGso: boolean,
     stats: DirectStats,
@@ -135,7 +127,7 @@ export class DirectEgress {
     this.#runAt = this.#outAt;
     this.#runEnd = this.#outAt;
     this.#sender = sender;
-    this.#writable = new PollSet([{ fd, events: POLLOUT }]);
+    this.#awaitRoom = awaitRoom;
     this.#hasGso = hasGso;
     this.#stats = stats;
     this.#counters = counters;
@@ -397,7 +389,7 @@ export class DirectEgress {
 
   #wait(): void {
     this.#counters.add('direct_send_waits');
-    this.#writable.wait(SEND_WAIT_MS);
+    this.#awaitRoom();
   }
 
   #failed(sender: Sender, result: number, datagrams: number): void {

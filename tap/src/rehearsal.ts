@@ -3,7 +3,7 @@ import { Aead } from '@kith/posix';
 import { threadClock } from './clock.ts';
 import type { DirectKeys } from './direct-keys.ts';
 import { STAGE_FRAME_BYTES, WorkerStage } from './worker-stage.ts';
-import type { DirectStart, WorkerStart } from './worker-start.ts';
+import type { DirectionStart, DirectStart } from './worker-start.ts';
 
 /** Rounds of one super-frame and some small frames, after which V8 has compiled what a packet meets. */
 const ROUNDS = 60;
@@ -17,7 +17,7 @@ const BUDGET_MS = 150;
  * measured on 2 cores, its first second of TCP ran at half speed, and a lone ping took half as long again. False when the frames did not
  * arrive, as on a host whose loopback device is down: then all works as well, if later at full speed.
  */
-export function rehearse(start: WorkerStart, direct: DirectStart): boolean {
+export function rehearse(start: DirectionStart, direct: DirectStart): boolean {
   const cipher = Aead.hasAesHardware() ? 'aes-256-gcm' : 'chacha20-poly1305';
   const sealed: DirectKeys = { mode: 'sealed', cipher, key: new Uint8Array(32), fixedIv: new Uint8Array(4) };
   const plain: DirectKeys = { mode: 'plain', tag: new Uint8Array(16) };

@@ -16,6 +16,8 @@ export interface TapOptions {
   readonly downlinkBytes?: number;
   /** Super-frames; on by default, and off where the self-test finds that the kernel does not do them. */
   readonly offload?: { readonly tso?: boolean; readonly uso?: boolean };
+  /** One thread carries the frames of both directions, or each has its own. One, the default, sleeps less deep and costs less. */
+  readonly workers?: 1 | 2;
   /** The direct carrier; left out or false: none. */
   readonly direct?: DirectOptions | false;
 }

@@ -44,7 +44,6 @@ import { DOWNLINK_HEADROOM, Downlink } from './downlink.ts';
 import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
 import type { LinkBinding, Member, NetworkMode } from './member.ts';
 import { Members, type OrphanHandler, type WantedHandler } from './members.ts';
-import { newPace } from './pace.ts';
 import { testTapWrites, testUdpOffload } from './self-test.ts';
 import { createTable, setLayer } from './table-layout.ts';
 import { NO_LINK, TableReader } from './table-reader.ts';
@@ -58,21 +57,20 @@ import {
   type TapOptions,
   wants,
 } from './tap-options.ts';
+import { TapWorkers } from './tap-workers.ts';
 import { UplinkDrain, type UplinkHandler } from './uplink-drain.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { newWatch, setWatched } from './watched.ts';
 import { word16 } from './wire-bytes.ts';
-import { WorkerHandle } from './worker-handle.ts';
 
-/** A TAP device, its two workers and the rings between them and the main thread. Exactly one thread may use the object. */
+/** A TAP device, its workers and the rings between them and the main thread. Exactly one thread may use the object. */
 export class Tap {
   readonly name: string;
   readonly #fd: number;
   readonly #mac: Uint8Array;
   #ip4: Ip4Setting | undefined;
   #ip6: Ip6Setting | null = null;
-  readonly #egress = new WorkerHandle('tap-egress');
-  readonly #ingress = new WorkerHandle('tap-ingress');
+  readonly #workers: TapWorkers;
   readonly #uplink: RingConsumer;
   readonly #downlink: Downlink;
   readonly #commands: Downlink;
@@ -115,12 +113,12 @@ export class Tap {
     const commands = createRing(COMMAND_RING_BYTES);
     const control = createRing(CONTROL_RING_BYTES);
     const stats = new DirectStats();
-    const both = { tapFd: fd, table: this.#tableMemory, pace: newPace(), watch: this.#watch };
+    const both = { tapFd: fd, table: this.#tableMemory, watch: this.#watch };
     const shared = { ...both, mtu: options.mtu, maxRead, offload: testTapWrites(fd, offload) };
-    const onDeath = (error: Error): void => this.#fail(error);
+    this.#workers = new TapWorkers(options.workers ?? 1);
     this.#uplink = new RingConsumer(uplink);
     const maxChunk = Math.min(MAX_CHUNK_BYTES, maxRead + DOWNLINK_HEADROOM);
-    this.#downlink = new Downlink(downlink, this.#mainCounters, maxChunk, () => this.#ingress.ring());
+    this.#downlink = new Downlink(downlink, this.#mainCounters, maxChunk, () => this.#workers.ringIngress());
     this.#members = new Members({
       command: (tag, payload) => this.#downlink.command(tag, payload),
       inject: (frame) => this.inject(frame, 0, frame.length),
@@ -132,7 +130,7 @@ export class Tap {
       timers: this.#timers,
       counters: this.#mainCounters,
     });
-    this.#commands = new Downlink(commands, this.#mainCounters, 0, () => this.#egress.ring());
+    this.#commands = new Downlink(commands, this.#mainCounters, 0, () => this.#workers.ringEgress());
     const gso = socket === undefined ? false : wants(options)?.gso !== false && testUdpOffload().gso;
     const direct =
       socket === undefined ? null : { socketFd: socket.fd, stats: stats.memory, gso, gro: socket.gro };
@@ -150,32 +148,27 @@ export class Tap {
               this.#fail(new BugError('TAP_CONTROL_HANDLER', 'the control handler threw', { cause }));
             },
           });
-    this.#egress.launch(
-      new URL('./egress-thread.js', import.meta.url),
+    this.#workers.launch(
       {
         ...shared,
         ring: uplink,
         counters: this.#egressCounters.memory,
         direct: direct === null ? null : { ...direct, ring: commands },
       },
-      onDeath,
-    );
-    this.#ingress.launch(
-      new URL('./ingress-thread.js', import.meta.url),
       {
         ...shared,
         ring: downlink,
         counters: this.#ingressCounters.memory,
         direct: direct === null ? null : { ...direct, ring: control },
       },
-      onDeath,
+      (error) => this.#fail(error),
     );
     // A thread that sleeps in poll cannot be terminated, and node joins its threads before it exits.
     process.on('exit', this.#onProcessExit);
   }
 
   /**
-   * Creates the device, sets its MAC, MTU and address and sets it up, then starts both workers. The device is gone as soon as
+   * Creates the device, sets its MAC, MTU and address and sets it up, then starts the workers. The device is gone as soon as
    * close() has settled, and also when the process dies, however it dies.
    * Rejects with ConfigError for options that cannot be, with SystemError when the machine refuses: TAP_NO_DRIVER, TAP_NO_RIGHTS,
    * TAP_NAME_TAKEN, TAP_WORKER_DIED, or the errno name of a refused call.
@@ -185,7 +178,7 @@ export class Tap {
     const tap = Tap.#create(options);
     try {
       tap.#bindSelf();
-      await Promise.all([tap.#egress.ready(), tap.#ingress.ready()]);
+      await tap.#workers.ready();
       return tap;
     } catch (error) {
       await tap.close();
@@ -356,10 +349,10 @@ export class Tap {
   whenReadable(fd: number, handler: () => void): void {
     this.#onReadable = handler;
     setWatched(this.#watch, fd);
-    this.#egress.ring();
+    this.#workers.ringEgress();
   }
 
-  /** Ends both workers and removes the device. May be called again. */
+  /** Ends the workers and removes the device. May be called again. */
   close(): Promise<void> {
     this.#closing ??= this.#shutDown();
     return this.#closing;
@@ -403,7 +396,7 @@ export class Tap {
     this.direct?.stop();
     this.#downlink.stop();
     this.#commands.stop();
-    await Promise.all([this.#egress.stop(), this.#ingress.stop()]);
+    await this.#workers.stop();
     this.#socket?.close();
     try {
       closeFd(this.#fd);
@@ -413,7 +406,6 @@ export class Tap {
   }
 
   readonly #onProcessExit = (): void => {
-    this.#egress.askToStop();
-    this.#ingress.askToStop();
+    this.#workers.askToStop();
   };
 }

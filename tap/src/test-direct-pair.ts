@@ -5,6 +5,7 @@ import {
   encodeSockaddr,
   hotMemory,
   POLLIN,
+  POLLOUT,
   PollSet,
   SOCKADDR_BYTES,
   stableBytes,
@@ -26,6 +27,7 @@ export const LINK = 7;
 export const INDEX = 0xabcd_0123 | 0;
 const MAX_FRAME = 1378;
 export const SLOT_BYTES = 65_536;
+const ROOM_MS = 20;
 const READ_BYTES = 65_600;
 
 // Hot memory belongs to the process for ever: taken once for all tests.
@@ -77,17 +79,19 @@ export class Pair {
   count = 0;
   keepsFrames = true;
   readonly #poll: PollSet;
+  readonly #room: PollSet;
 
   constructor({ gso = true, gro = true, datagramBytes = 1472, channel = 0, wrap }: PairOptions = {}) {
     this.to = UdpSocket.open({ family: 4, address: '127.0.0.1', port: 0, gro, bufferBytes: 2 ** 20 });
     this.from = UdpSocket.open({ family: 4, address: '127.0.0.1', port: 0 });
     this.#poll = new PollSet([{ fd: this.to.fd, events: POLLIN }]);
+    this.#room = new PollSet([{ fd: this.from.fd, events: POLLOUT }]);
     const sender = new DatagramSender(this.from.fd);
     const outlet = wrap?.(sender) ?? sender;
     this.egress = new DirectEgress(
       egressMemory,
       READ_BYTES,
-      this.from.fd,
+      () => this.#room.wait(ROOM_MS),
       outlet,
       gso,
       this.stats,

@@ -5,6 +5,8 @@ import { EBADFD, EventFd, errnoName } from '@kith/posix';
 import { askToStop, newStop } from './stop.ts';
 import { READY, type WorkerStart } from './worker-start.ts';
 
+const SCRIPT = new URL('./worker-thread.js', import.meta.url);
+
 /** One worker thread and the bell that wakes it from poll. */
 export class WorkerHandle {
   readonly #name: string;
@@ -20,9 +22,9 @@ export class WorkerHandle {
   }
 
   /** Starts the thread. `onDeath` is called once if it ends without having been asked to. */
-  launch(script: URL, start: Omit<WorkerStart, 'bellFd' | 'stop'>, onDeath: (error: Error) => void): void {
+  launch(start: Omit<WorkerStart, 'bellFd' | 'stop'>, onDeath: (error: Error) => void): void {
     const workerData: WorkerStart = { ...start, bellFd: this.#bell.fd, stop: this.#stop };
-    const worker = new Worker(script, { name: this.#name, workerData });
+    const worker = new Worker(SCRIPT, { name: this.#name, workerData });
     let cause: Error | undefined;
     worker.once('error', (error) => {
       cause = error;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { DirectKeys } from './direct-keys.ts';
+import { directionStart } from './test-direction-start.ts';
 import { allocatedBy } from './test-heap-sampling.ts';
-import { workerStart } from './test-worker-start.ts';
 import { STAGE_FRAME_BYTES, WorkerStage } from './worker-stage.ts';
 
 const WARM_UP = 1500;
@@ -19,7 +19,7 @@ const MODES: readonly [string, DirectKeys][] = [
 ];
 
 test.each(MODES)('the loops of both workers allocate nothing per packet: %s', (_mode, keys) => {
-  const start = workerStart(true);
+  const start = directionStart(true);
   const stage = new WorkerStage(start, start.direct, keys);
   let arrived = 0;
   const rounds = (count: number): void => {

@@ -23,14 +23,14 @@ import {
 } from './direct-commands.ts';
 import type { DirectKeys } from './direct-keys.ts';
 import { DirectStats } from './direct-stats.ts';
-import { EgressWorker } from './egress-worker.ts';
-import { IngressWorker } from './ingress-worker.ts';
+import { newPace } from './pace.ts';
 import { RECEIVER_MAC, writeRehearsalFrame } from './rehearsal-frame.ts';
 import { newStop } from './stop.ts';
 import { createTable } from './table-layout.ts';
+import { TapWorker } from './tap-worker.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { newWatch } from './watched.ts';
-import type { DirectStart, WorkerStart } from './worker-start.ts';
+import type { DirectionStart, DirectStart } from './worker-start.ts';
 
 const LINK = 1;
 const INDEX = 1;
@@ -51,13 +51,12 @@ interface Resources {
 }
 
 /**
- * A sending and a receiving worker in one thread, with all that they need: a stand-in for TAP at each end and two UDP sockets
- * on the loopback device between them. Nothing of the node's own is touched.
+ * A worker that sends to itself, with all that it needs: a stand-in for TAP at each end and two UDP sockets on the loopback device
+ * between them. Nothing of the node's own is touched.
  */
 export class WorkerStage {
   readonly #resources: Resources;
-  readonly #egress: EgressWorker;
-  readonly #ingress: IngressWorker;
+  readonly #worker: TapWorker;
   readonly #mtu: number;
   readonly #frame = stableBytes(VIRTIO_HEADER_BYTES + STAGE_FRAME_BYTES);
   readonly #frameAddress = addressOf(this.#frame);
@@ -65,7 +64,7 @@ export class WorkerStage {
   readonly #arrivedAddress = addressOf(this.#arrived);
 
   /** @param start its offloads and sizes are used. Throws SystemError when the machine denies a descriptor or a loopback socket. */
-  constructor(start: WorkerStart, direct: DirectStart, keys: DirectKeys) {
+  constructor(start: DirectionStart, direct: DirectStart, keys: DirectKeys) {
     const resources = open(direct);
     this.#resources = resources;
     this.#mtu = start.mtu;
@@ -73,21 +72,25 @@ export class WorkerStage {
     const toIngress = createRing(RING_BYTES);
     const control = createRing(COMMAND_RING_BYTES);
     const stats = new DirectStats().memory;
-    const own = { stop: newStop(), watch: newWatch(), table: createTable(), bellFd: resources.bell.fd };
-    const shared = { ...start, ...own };
-    this.#egress = new EgressWorker({
-      ...shared,
-      tapFd: resources.near.fds[1],
-      ring: createRing(RING_BYTES),
-      counters: new Counters(EGRESS_COUNTERS).memory,
-      direct: { ...direct, stats, socketFd: resources.from.fd, ring: toEgress },
-    });
-    this.#ingress = new IngressWorker({
-      ...shared,
-      tapFd: resources.far.fds[0],
-      ring: toIngress,
-      counters: new Counters(INGRESS_COUNTERS).memory,
-      direct: { ...direct, stats, socketFd: resources.to.fd, gro: resources.to.gro, ring: control },
+    const shared = { ...start, watch: newWatch(), table: createTable() };
+    this.#worker = new TapWorker({
+      bellFd: resources.bell.fd,
+      stop: newStop(),
+      pace: newPace(),
+      egress: {
+        ...shared,
+        tapFd: resources.near.fds[1],
+        ring: createRing(RING_BYTES),
+        counters: new Counters(EGRESS_COUNTERS).memory,
+        direct: { ...direct, stats, socketFd: resources.from.fd, ring: toEgress },
+      },
+      ingress: {
+        ...shared,
+        tapFd: resources.far.fds[0],
+        ring: toIngress,
+        counters: new Counters(INGRESS_COUNTERS).memory,
+        direct: { ...direct, stats, socketFd: resources.to.fd, gro: resources.to.gro, ring: control },
+      },
     });
     const sockaddr = new Uint8Array(SOCKADDR_BYTES);
     const sockaddrLength = encodeSockaddr(4, '127.0.0.1', resources.to.port, sockaddr);
@@ -99,7 +102,7 @@ export class WorkerStage {
     tell(toEgress, TAG_SET_SENDER, keyed);
     tell(toEgress, TAG_SET_PATH, path);
     // The address must be bound before the first frame looks for it.
-    this.#ingress.step(0);
+    this.#worker.step(0);
   }
 
   /**
@@ -113,10 +116,8 @@ export class WorkerStage {
     for (let sent = 0; sent < count; sent++) {
       if (writeFrom(near.fds[0], this.#frameAddress, length) !== length) return 0;
     }
-    this.#egress.step(0);
-    // One step finds that the socket has something, the next one takes it.
-    this.#ingress.step(0);
-    this.#ingress.step(0);
+    // One step finds the frame, the next one sends it and finds that the socket has something, the third takes that.
+    for (let step = 0; step < 3; step++) this.#worker.step(0);
     let arrived = 0;
     while (readInto(far.fds[1], this.#arrivedAddress, this.#arrived.length) > 0) arrived++;
     return arrived;

@@ -4,19 +4,25 @@ import type { SharedPace } from './pace.ts';
 import type { SharedStop } from './stop.ts';
 import type { SharedWatch } from './watched.ts';
 
-/** What both workers are given by the main thread; everything in it is shared memory or a number. */
+/** What a worker is given by the main thread; everything in it is shared memory or a number. One of the directions may be another worker's. */
 export interface WorkerStart {
-  readonly tapFd: number;
   /** eventfd that wakes this worker from poll. */
   readonly bellFd: number;
   readonly stop: SharedStop;
+  /** Of all workers. */
+  readonly pace: SharedPace;
+  readonly egress: DirectionStart | null;
+  readonly ingress: DirectionStart | null;
+}
+
+/** What is needed to carry frames in one direction. */
+export interface DirectionStart {
+  readonly tapFd: number;
   /** Uplink or downlink. */
   readonly ring: RingMemory;
   readonly table: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
-  /** Of both workers. */
-  readonly pace: SharedPace;
-  /** Of the egress worker. */
+  /** Of the worker that has the egress. */
   readonly watch: SharedWatch;
   readonly mtu: number;
   /** Longest read of the TAP device, virtio header included. */
@@ -26,11 +32,11 @@ export interface WorkerStart {
   readonly direct: DirectStart | null;
 }
 
-/** What a worker needs for the direct carrier. */
+/** What a direction needs for the direct carrier. */
 export interface DirectStart {
   readonly socketFd: number;
   readonly stats: SharedArrayBuffer;
-  /** Of the egress worker: commands to it. Of the ingress worker: datagrams for the main thread. */
+  /** Of the egress: commands to it. Of the ingress: datagrams for the main thread. */
   readonly ring: RingMemory;
   /** Whether UDP_SEGMENT works. */
   readonly gso: boolean;

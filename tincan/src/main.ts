@@ -38,7 +38,7 @@ async function run(start: TincanStart, log: Logger): Promise<void> {
     mtu: start.mtu,
     portRange: start.port_range,
     direct: start.direct,
-    offload: start.tap,
+    tapSettings: start.tap,
     version: VERSION,
     relayCa: start.relay_ca,
     auth,

@@ -23,7 +23,7 @@ export interface OverlayOptions {
   mtu: number;
   /** Switches of the direct carrier and of super-frames; undefined: all on. */
   direct: TincanStart['direct'] | undefined;
-  offload: TincanStart['tap'] | undefined;
+  tapSettings: TincanStart['tap'] | undefined;
   log: Logger;
 }
 
@@ -205,13 +205,13 @@ export class Overlay {
   }
 
   async #open(address: Ip4Setting | null): Promise<Tap> {
-    const { identity, mtu, direct, offload } = this.#options;
+    const { identity, mtu, direct, tapSettings } = this.#options;
     const options: TapOptions = {
       name: this.#options.interface,
       mac: identity.mac,
       mtu,
       ...(address === null ? {} : { ip4: address }),
-      ...(offload === undefined ? {} : { offload }),
+      ...(tapSettings === undefined ? {} : { offload: tapSettings, workers: tapSettings.workers }),
     };
     if (direct?.enabled === false) return Tap.open(options);
     try {

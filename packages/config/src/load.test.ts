@@ -65,7 +65,7 @@ test('fills in every default', () => {
     security: { mode: 'always', groups: [], without_common_group: 'plain', trust: 'first-use' },
     ice: { stun: [], turn: [], from_hub: true },
     direct: { enabled: true, port_mapping: 'auto', gso: true, gro: true },
-    tap: { tso: true, uso: true, queues: 1 },
+    tap: { tso: true, uso: true, workers: 1, queues: 1 },
     api: { port: 5800, auth: 'secret' },
     process: { state_dir: '/var/lib/kith/demo', runtime_dir: '/run/kith/demo' },
     log: { level: 'info', controller_level: 'info', tincan_level: 'info' },

@@ -303,6 +303,12 @@ export const nativeConfig = z.strictObject(
               'Exchange TCP data with the kernel in pieces of up to 64 KiB (TSO), where the kernel passes a test of it.',
             ),
           uso: flag().default(true).describe('The same for UDP (USO), which Linux has from 6.2 on.'),
+          workers: z
+            .union([z.literal(1), z.literal(2)], { error: '1 or 2' })
+            .default(1)
+            .describe(
+              'Threads that carry frames. `2` gives each direction its own, which lets a machine with many processors carry full streams both ways at once; `1` answers sooner.',
+            ),
           queues: z
             .literal(1, { error: '1: one queue per TAP interface is all there is' })
             .default(1)

@@ -18,7 +18,12 @@ const direct = z.strictObject({
 /** The same with what is none of tincan's business: it talks to no router. */
 const directConfig = direct.extend({ port_mapping: z.enum(['auto', 'off']) });
 /** The TAP device's switches. */
-const tap = z.strictObject({ tso: z.boolean(), uso: z.boolean(), queues: z.literal(1) });
+const tap = z.strictObject({
+  tso: z.boolean(),
+  uso: z.boolean(),
+  workers: z.union([z.literal(1), z.literal(2)]),
+  queues: z.literal(1),
+});
 
 /** A config with every default filled in: no key that has a value is missing, paths are absolute, the password is the secret itself. */
 export const kithConfig = z.strictObject({

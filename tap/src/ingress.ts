@@ -2,12 +2,9 @@ import {
   addressOf,
   DatagramReceiver,
   EBADFD,
-  EventFd,
   type HotMemory,
   hotMemory,
   IoVector,
-  POLLIN,
-  PollSet,
   systemCallError,
   writeFrom,
 } from '@kith/posix';
@@ -41,19 +38,15 @@ import { Fragments, fragmentBytes } from './fragments.ts';
 import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
 import { Gluer, MAX_PIECES } from './gluer.ts';
 import { IngressSwitch } from './ingress-switch.ts';
-import { INGRESS_PACE, Pace } from './pace.ts';
-import { restUntilReady } from './rest.ts';
-import { isAskedToStop } from './stop.ts';
+import type { Pace } from './pace.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { word32 } from './wire-bytes.ts';
-import type { DirectStart, WorkerStart } from './worker-start.ts';
+import type { DirectionStart, DirectStart } from './worker-start.ts';
 
 /** Records between two looks at the clock and the stop word, and between two returns of ring space to the main thread. */
 const BATCH = 64;
 /** Calls of the socket between two looks at the downlink, so that neither starves the other. */
 const RECEIVES = 16;
-const BELL = 0;
-const SOCKET = 1;
 
 /** With UDP_GRO one slot takes what the kernel coalesced, up to 64 KiB; two of them share one call. */
 const GRO_SLOTS = 2;
@@ -63,10 +56,9 @@ const PLAIN_SLOTS = 32;
 const PLAIN_SLOT_BYTES = 9_216;
 
 /** From the downlink ring and the direct carrier's socket to TAP: glues chunks, writes the frames that the switch admits. */
-export class IngressWorker {
-  readonly #start: WorkerStart;
-  readonly #bell: EventFd;
-  readonly #poll: PollSet;
+export class Ingress {
+  readonly #start: DirectionStart;
+  readonly #pace: Pace | null;
   readonly #downlink: RingConsumer;
   readonly #counters: Counters<(typeof INGRESS_COUNTERS)[number]>;
   readonly #switch: IngressSwitch;
@@ -83,17 +75,11 @@ export class IngressWorker {
   #held = 0;
   #lost = 0;
   #nowSeconds = 0;
-  /** Whether the last wait brought any: then there may be more soon. */
-  #hadWork = false;
-  /** Only of a worker that has a thread of its own. */
-  #pace: Pace | null = null;
 
-  constructor(start: WorkerStart) {
+  constructor(start: DirectionStart, pace: Pace | null) {
     const { direct } = start;
     this.#start = start;
-    this.#bell = EventFd.attach(start.bellFd);
-    const bell = { fd: start.bellFd, events: POLLIN };
-    this.#poll = new PollSet(direct === null ? [bell] : [bell, { fd: direct.socketFd, events: POLLIN }]);
+    this.#pace = pace;
     this.#downlink = new RingConsumer(start.ring);
     this.#downlinkAddress = addressOf(this.#downlink.bytes);
     this.#counters = new Counters(INGRESS_COUNTERS, start.counters);
@@ -114,26 +100,29 @@ export class IngressWorker {
           );
   }
 
-  /** Until it is asked to stop. */
-  run(): void {
-    this.#pace = new Pace(this.#start.pace, INGRESS_PACE, this.#clock());
-    while (this.step(-1));
+  /**
+   * Takes a batch of what is there. True when that was all and the worker may sleep: the next record of the ring rings the bell. `nowMs` is of
+   * threadClock. Throws SystemError when the TAP device is gone.
+   */
+  take(isSocketReadable: boolean, nowMs: number): boolean {
+    this.#nowSeconds = Math.floor(nowMs / 1000);
+    const isRingBusy = this.#drainRing();
+    const isSocketBusy = isSocketReadable && this.takeSocket(nowMs);
+    return !isRingBusy && !isSocketBusy && this.#downlink.announceSleep();
   }
 
-  /** Takes what is there, and when that was all, waits for more, `waitMs` at most (-1: for ever). False when asked to stop. */
-  step(waitMs: number): boolean {
-    if (isAskedToStop(this.#start.stop)) return false;
-    const nowMs = this.#clock();
-    this.#nowSeconds = Math.floor(nowMs / 1000);
-    this.#pace?.look(nowMs);
-    const isRingBusy = this.#drainRing();
-    const isSocketBusy = this.#direct !== null && this.#drainSocket(this.#direct, nowMs);
-    if (isRingBusy || isSocketBusy || !this.#downlink.announceSleep()) return true;
-    if (this.#hadWork) restUntilReady(this.#poll, waitMs);
-    else this.#poll.wait(waitMs);
-    this.#hadWork = this.#poll.ready(BELL) !== 0 || this.#poll.ready(SOCKET) !== 0;
-    if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
+  /** After a wait: the ring need not ring any more. */
+  awake(): void {
     this.#downlink.awake();
+  }
+
+  /** Takes a batch of datagrams; whether there may be more. `nowMs` is of threadClock. Throws as take() does. */
+  takeSocket(nowMs: number): boolean {
+    if (this.#direct === null) return false;
+    for (let count = 0; count < RECEIVES; count++) {
+      // Whatever an asynchronous error of the socket says (ICMP of some peer), the next datagram is behind it.
+      if (this.#direct.receive(nowMs) < 0) return false;
+    }
     return true;
   }
 
@@ -148,16 +137,6 @@ export class IngressWorker {
     }
     this.#flushRing();
     return count === BATCH;
-  }
-
-  /** Whether there may be more. */
-  #drainSocket(direct: DirectIngress, nowMs: number): boolean {
-    if (this.#poll.ready(SOCKET) === 0) return false;
-    for (let count = 0; count < RECEIVES; count++) {
-      // Whatever an asynchronous error of the socket says (ICMP of some peer), the next datagram is behind it.
-      if (direct.receive(nowMs) < 0) return false;
-    }
-    return true;
   }
 
   #chunk(): void {

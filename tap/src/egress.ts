@@ -3,11 +3,8 @@ import {
   DatagramSender,
   EAGAIN,
   EINTR,
-  EventFd,
   type HotMemory,
   hotMemory,
-  POLLIN,
-  PollSet,
   readInto,
   systemCallError,
 } from '@kith/posix';
@@ -29,40 +26,34 @@ import { DIRECT_EGRESS_BYTES, DirectEgress } from './direct-egress.ts';
 import { DirectStats } from './direct-stats.ts';
 import { DROP, EgressSwitch } from './egress-switch.ts';
 import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
-import { EGRESS_PACE, Pace } from './pace.ts';
-import { restUntilReady } from './rest.ts';
-import { isAskedToStop } from './stop.ts';
+import type { Pace } from './pace.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { GSO_NONE, VIRTIO_HEADER_BYTES } from './virtio-header.ts';
-import { clearWatched, NOTHING, watchedFd } from './watched.ts';
+import { clearWatched, watchedFd } from './watched.ts';
 import { word16 } from './wire-bytes.ts';
-import type { DirectStart, WorkerStart } from './worker-start.ts';
+import type { DirectionStart, DirectStart } from './worker-start.ts';
 
 /**
  * Reads per publish. Large enough that the cost of poll, publish and wake-up is spread, small enough that the first frame of
  * a batch waits some 30 µs at most.
  */
 const BATCH = 64;
-const TAP = 0;
-const BELL = 1;
-const WATCHED = 2;
 
 /** Path errors told per second: the first says all that the main thread needs. */
 const PATH_ERRORS_PER_SECOND = 10;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Direct carrier of this worker, and the commands to it. */
+/** The direct carrier's half, and the commands to it. */
 interface Direct {
   readonly egress: DirectEgress;
   readonly commands: RingConsumer;
 }
 
 /** From TAP to where the frame's link leads: sealed to the socket when it has a direct path, else into the uplink ring, tagged with the link. */
-export class EgressWorker {
-  readonly #start: WorkerStart;
-  readonly #bell: EventFd;
-  readonly #poll: PollSet;
+export class Egress {
+  readonly #start: DirectionStart;
+  readonly #pace: Pace | null;
   readonly #uplink: RingProducer;
   readonly #uplinkAddress: number;
   readonly #counters: Counters<(typeof EGRESS_COUNTERS)[number]>;
@@ -72,65 +63,51 @@ export class EgressWorker {
   /** Where frames are read to, virtio header first; behind it the direct carrier writes its datagrams. */
   readonly #memory: HotMemory;
   readonly #direct: Direct | null;
-  /** Whether the last look at TAP found any: then there may be more soon. */
-  #hadFrames = false;
-  /** The descriptor that is watched for the main thread now. */
-  #watched = NOTHING;
-  /** Only of a worker that has a thread of its own. */
-  #pace: Pace | null = null;
   readonly #pathErrors = new TokenBucket(PATH_ERRORS_PER_SECOND, PATH_ERRORS_PER_SECOND, this.#clock());
 
-  constructor(start: WorkerStart) {
+  /** @param awaitRoom waits until the direct carrier's socket has room, for some time at most */
+  constructor(start: DirectionStart, pace: Pace | null, awaitRoom: () => void) {
     this.#start = start;
-    this.#bell = EventFd.attach(start.bellFd);
-    this.#poll = new PollSet([
-      { fd: start.tapFd, events: POLLIN },
-      { fd: start.bellFd, events: POLLIN },
-      { fd: NOTHING, events: POLLIN },
-    ]);
+    this.#pace = pace;
     this.#uplink = new RingProducer(start.ring);
     this.#uplinkAddress = addressOf(this.#uplink.bytes);
     this.#counters = new Counters(EGRESS_COUNTERS, start.counters);
     this.#switch = new EgressSwitch(start.table, this.#counters, this.#clock());
     this.#maxFrame = start.mtu + ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES;
     this.#memory = hotMemory(start.maxRead + (start.direct === null ? 0 : DIRECT_EGRESS_BYTES));
-    this.#direct = start.direct === null ? null : this.#newDirect(start.direct);
+    this.#direct = start.direct === null ? null : this.#newDirect(start.direct, awaitRoom);
   }
 
-  /** Until it is asked to stop. */
-  run(): void {
-    this.#pace = new Pace(this.#start.pace, EGRESS_PACE, this.#clock());
-    while (this.step(-1));
+  /** The descriptor that is to be watched for the main thread. */
+  get watched(): number {
+    return watchedFd(this.#start.watch);
   }
 
-  /** Waits for frames and commands, `waitMs` at most (-1: for ever), and takes those that are there. False when asked to stop. */
-  step(waitMs: number): boolean {
-    const mayRest = this.#carryOutCommands();
-    const watched = watchedFd(this.#start.watch);
-    if (watched !== this.#watched) this.#poll.setFd(WATCHED, watched);
-    this.#watched = watched;
-    if (this.#hadFrames) restUntilReady(this.#poll, mayRest ? waitMs : 0);
-    else this.#poll.wait(mayRest ? waitMs : 0);
-    this.#hadFrames = this.#poll.ready(TAP) !== 0;
-    if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
-    if (this.#poll.ready(WATCHED) !== 0) this.#tellReadable();
-    if (isAskedToStop(this.#start.stop)) return false;
-    if (!this.#hadFrames) return true;
-    // POLLERR, which says that the device is gone, comes back as EBADFD from the read.
-    const nowMs = this.#clock();
-    this.#pace?.look(nowMs);
+  /** Takes a batch of the frames that are there. `nowMs` is of threadClock. Throws SystemError when the TAP device is gone. */
+  take(nowMs: number): void {
     if (this.#direct?.egress.isUsed === true) this.#readForDirect(this.#direct.egress, nowMs);
     else this.#readForRing(nowMs);
     if (this.#uplink.publish()) this.#uplink.wakeSleeper();
-    return true;
   }
 
-  /** A descriptor that was closed in between counts as one that can be read, as with poll(2). */
-  #tellReadable(): void {
+  /** Tells the main thread of the watched descriptor. One that was closed in between counts as one that can be read, as with poll(2). */
+  tellReadable(fd: number): void {
     // Without room the descriptor is ready again at the next look.
     if (!this.#uplink.push(NO_BYTES, 0, 0, TAG_READABLE)) return;
-    clearWatched(this.#start.watch, this.#watched);
+    clearWatched(this.#start.watch, fd);
     if (this.#uplink.publish()) this.#uplink.wakeSleeper();
+  }
+
+  /** The main thread's commands. True when the worker may sleep afterwards: the next command rings the bell. */
+  carryOutCommands(): boolean {
+    if (this.#direct === null) return true;
+    const { egress, commands } = this.#direct;
+    while (commands.peek()) {
+      carryOut(egress, commands);
+      commands.bytes.fill(0, commands.offset, commands.offset + commands.length);
+      commands.release();
+    }
+    return commands.announceSleep();
   }
 
   /** No link has a direct path: frames are read straight into the ring. */
@@ -188,11 +165,11 @@ export class EgressWorker {
     return this.#switch.route(data, at + VIRTIO_HEADER_BYTES, frameBytes, nowMs);
   }
 
-  #newDirect(start: DirectStart): Direct {
+  #newDirect(start: DirectStart, awaitRoom: () => void): Direct {
     const egress = new DirectEgress(
       this.#memory,
       this.#start.maxRead,
-      start.socketFd,
+      awaitRoom,
       new DatagramSender(start.socketFd),
       start.gso,
       new DirectStats(start.stats),
@@ -200,18 +177,6 @@ export class EgressWorker {
       this.#onPathError,
     );
     return { egress, commands: new RingConsumer(start.ring) };
-  }
-
-  /** Whether the worker may sleep afterwards: the next command rings the bell. */
-  #carryOutCommands(): boolean {
-    if (this.#direct === null) return true;
-    const { egress, commands } = this.#direct;
-    while (commands.peek()) {
-      carryOut(egress, commands);
-      commands.bytes.fill(0, commands.offset, commands.offset + commands.length);
-      commands.release();
-    }
-    return commands.announceSleep();
   }
 
   readonly #onPathError = (link: number, errno: number): void => {

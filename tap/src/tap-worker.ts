@@ -1,0 +1,106 @@
+import { EventFd, POLLIN, POLLOUT, PollSet } from '@kith/posix';
+import { threadClock } from './clock.ts';
+import { Egress } from './egress.ts';
+import { Ingress } from './ingress.ts';
+import type { Pace } from './pace.ts';
+import { restUntilReady } from './rest.ts';
+import { isAskedToStop, type SharedStop } from './stop.ts';
+import { NOTHING } from './watched.ts';
+import type { WorkerStart } from './worker-start.ts';
+
+const BELL = 0;
+const TAP = 1;
+const WATCHED = 2;
+const SOCKET = 3;
+
+/**
+ * How long a send may wait for room in the socket's buffer. Waiting is what slows the applications down, through the TAP device's
+ * queue; but all links share this thread, so that a network card that stands still must not hold it for long.
+ */
+const SEND_WAIT_MS = 20;
+
+/** A thread that carries frames, in one direction or in both, and sleeps in poll(2) while there are none. */
+export class TapWorker {
+  readonly #stop: SharedStop;
+  readonly #bell: EventFd;
+  readonly #poll: PollSet;
+  readonly #clock = threadClock();
+  readonly #egress: Egress | null;
+  readonly #ingress: Ingress | null;
+  /** The socket that a send waits for. */
+  readonly #room: PollSet;
+  readonly #pace: Pace | null;
+  /** The descriptor that is watched for the main thread now. */
+  #watched = NOTHING;
+  /** Whether the last look found anything: then there may be more soon. */
+  #hadWork = false;
+
+  /** @param pace only of a worker that has a thread of its own */
+  constructor({ bellFd, stop, egress, ingress }: WorkerStart, pace: Pace | null = null) {
+    this.#stop = stop;
+    this.#bell = EventFd.attach(bellFd);
+    this.#pace = pace;
+    this.#egress = egress === null ? null : new Egress(egress, pace, this.#awaitRoom);
+    this.#ingress = ingress === null ? null : new Ingress(ingress, pace);
+    const from = ingress?.direct?.socketFd ?? NOTHING;
+    const to = egress?.direct?.socketFd ?? NOTHING;
+    this.#poll = new PollSet([
+      { fd: bellFd, events: POLLIN },
+      { fd: egress?.tapFd ?? NOTHING, events: POLLIN },
+      { fd: NOTHING, events: POLLIN },
+      { fd: from, events: POLLIN },
+    ]);
+    this.#room = new PollSet([{ fd: to, events: from === to ? POLLIN | POLLOUT : POLLOUT }]);
+  }
+
+  /** Until it is asked to stop. */
+  run(): void {
+    while (this.step(-1));
+  }
+
+  /**
+   * Carries what the last step found, then waits for more, `waitMs` at most (-1: for ever). False when asked to stop. Throws SystemError when the
+   * TAP device is gone.
+   */
+  step(waitMs: number): boolean {
+    if (isAskedToStop(this.#stop)) return false;
+    const nowMs = this.#clock();
+    this.#pace?.look(nowMs);
+    const poll = this.#poll;
+    const egress = this.#egress;
+    let mayRest = true;
+    // POLLERR, which says that the device is gone, comes back as EBADFD from the read.
+    if (egress !== null && poll.ready(TAP) !== 0) egress.take(nowMs);
+    if (this.#ingress !== null) mayRest = this.#ingress.take(poll.ready(SOCKET) !== 0, nowMs);
+    if (egress !== null && !this.#serveMain(egress)) mayRest = false;
+    if (!mayRest) poll.wait(0);
+    else if (this.#hadWork) restUntilReady(poll, waitMs);
+    else poll.wait(waitMs);
+    this.#hadWork = poll.ready(TAP) !== 0 || poll.ready(SOCKET) !== 0 || poll.ready(BELL) !== 0;
+    if (poll.ready(BELL) !== 0) this.#bell.clear();
+    this.#ingress?.awake();
+    return true;
+  }
+
+  /** What the main thread wants of the egress. False when there is more of it. */
+  #serveMain(egress: Egress): boolean {
+    if (this.#poll.ready(WATCHED) !== 0) egress.tellReadable(this.#watched);
+    const mayRest = egress.carryOutCommands();
+    const watched = egress.watched;
+    if (watched !== this.#watched) this.#poll.setFd(WATCHED, watched);
+    this.#watched = watched;
+    return mayRest;
+  }
+
+  /** A worker of both directions goes on to take what comes while it waits. */
+  readonly #awaitRoom = (): void => {
+    const untilMs = this.#clock() + SEND_WAIT_MS;
+    for (;;) {
+      const nowMs = this.#clock();
+      if (nowMs >= untilMs) return;
+      this.#room.wait(Math.ceil(untilMs - nowMs));
+      if (this.#room.ready(0) !== POLLIN) return;
+      this.#ingress?.takeSocket(nowMs);
+    }
+  };
+}
