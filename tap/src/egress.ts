@@ -53,7 +53,7 @@ interface Direct {
 /** From TAP to where the frame's link leads: sealed to the socket when it has a direct path, else into the uplink ring, tagged with the link. */
 export class Egress {
   readonly #start: DirectionStart;
-  readonly #pace: Pace | null;
+  readonly #pace: Pace;
   readonly #uplink: RingProducer;
   readonly #uplinkAddress: number;
   readonly #counters: Counters<(typeof EGRESS_COUNTERS)[number]>;
@@ -66,7 +66,7 @@ export class Egress {
   readonly #pathErrors = new TokenBucket(PATH_ERRORS_PER_SECOND, PATH_ERRORS_PER_SECOND, this.#clock());
 
   /** @param awaitRoom waits until the direct carrier's socket has room, for some time at most */
-  constructor(start: DirectionStart, pace: Pace | null, awaitRoom: () => void) {
+  constructor(start: DirectionStart, pace: Pace, awaitRoom: () => void) {
     this.#start = start;
     this.#pace = pace;
     this.#uplink = new RingProducer(start.ring);
@@ -155,7 +155,7 @@ export class Egress {
     const frameBytes = length - VIRTIO_HEADER_BYTES;
     this.#counters.add('tap_tx_frames');
     this.#counters.add('tap_tx_bytes', frameBytes);
-    this.#pace?.add(frameBytes);
+    this.#pace.add(frameBytes);
     const isSuperFrame = data[at + 1] !== GSO_NONE;
     if (!isSuperFrame && frameBytes > this.#maxFrame) {
       // Somebody raised the interface's MTU by hand.

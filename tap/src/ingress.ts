@@ -58,7 +58,7 @@ const PLAIN_SLOT_BYTES = 9_216;
 /** From the downlink ring and the direct carrier's socket to TAP: glues chunks, writes the frames that the switch admits. */
 export class Ingress {
   readonly #start: DirectionStart;
-  readonly #pace: Pace | null;
+  readonly #pace: Pace;
   readonly #downlink: RingConsumer;
   readonly #counters: Counters<(typeof INGRESS_COUNTERS)[number]>;
   readonly #switch: IngressSwitch;
@@ -75,8 +75,10 @@ export class Ingress {
   #held = 0;
   #lost = 0;
   #nowSeconds = 0;
+  /** Whether the last take() gave TAP any frame. */
+  hasWritten = false;
 
-  constructor(start: DirectionStart, pace: Pace | null) {
+  constructor(start: DirectionStart, pace: Pace) {
     const { direct } = start;
     this.#start = start;
     this.#pace = pace;
@@ -106,6 +108,7 @@ export class Ingress {
    */
   take(isSocketReadable: boolean, nowMs: number): boolean {
     this.#nowSeconds = Math.floor(nowMs / 1000);
+    this.hasWritten = false;
     const isRingBusy = this.#drainRing();
     const isSocketBusy = isSocketReadable && this.takeSocket(nowMs);
     return !isRingBusy && !isSocketBusy && this.#downlink.announceSleep();
@@ -192,9 +195,10 @@ export class Ingress {
         ? writeFrom(this.#start.tapFd, address + (gluer.partAt[0] ?? 0), gluer.partBytes[0] ?? 0)
         : this.#writeParts(gluer, address);
     if (result === VIRTIO_HEADER_BYTES + gluer.frameBytes) {
+      this.hasWritten = true;
       this.#counters.add('tap_rx_frames');
       this.#counters.add('tap_rx_bytes', gluer.frameBytes);
-      this.#pace?.add(gluer.frameBytes);
+      this.#pace.add(gluer.frameBytes);
     } else if (result === -EBADFD) {
       throw systemCallError('write to the TAP device', EBADFD);
     } else {

@@ -13,6 +13,9 @@ const TAP = 1;
 const WATCHED = 2;
 const SOCKET = 3;
 
+/** Steps of one turn: enough that what goes on between two turns does not count. */
+const TURN_STEPS = 1000;
+
 /**
  * How long a send may wait for room in the socket's buffer. Waiting is what slows the applications down, through the TAP device's
  * queue; but all links share this thread, so that a network card that stands still must not hold it for long.
@@ -24,19 +27,20 @@ export class TapWorker {
   readonly #stop: SharedStop;
   readonly #bell: EventFd;
   readonly #poll: PollSet;
-  readonly #clock = threadClock();
+  readonly #clock: () => number;
   readonly #egress: Egress | null;
   readonly #ingress: Ingress | null;
   /** The socket that a send waits for. */
   readonly #room: PollSet;
-  readonly #pace: Pace | null;
+  readonly #pace: Pace;
   /** The descriptor that is watched for the main thread now. */
   #watched = NOTHING;
   /** Whether the last look found anything: then there may be more soon. */
   #hadWork = false;
 
-  /** @param pace only of a worker that has a thread of its own */
-  constructor({ bellFd, stop, egress, ingress }: WorkerStart, pace: Pace | null = null) {
+  /** @param clock as threadClock */
+  constructor({ bellFd, stop, egress, ingress }: WorkerStart, pace: Pace, clock = threadClock()) {
+    this.#clock = clock;
     this.#stop = stop;
     this.#bell = EventFd.attach(bellFd);
     this.#pace = pace;
@@ -55,7 +59,13 @@ export class TapWorker {
 
   /** Until it is asked to stop. */
   run(): void {
-    while (this.step(-1));
+    while (this.turn(TURN_STEPS, -1));
+  }
+
+  /** So many steps. False when asked to stop. A loop that never ends would be the one that V8 does not compile. */
+  turn(steps: number, waitMs: number): boolean {
+    for (let step = 0; step < steps; step++) if (!this.step(waitMs)) return false;
+    return true;
   }
 
   /**
@@ -65,20 +75,21 @@ export class TapWorker {
   step(waitMs: number): boolean {
     if (isAskedToStop(this.#stop)) return false;
     const nowMs = this.#clock();
-    this.#pace?.look(nowMs);
+    this.#pace.look(nowMs);
     const poll = this.#poll;
     const egress = this.#egress;
-    let mayRest = true;
-    // POLLERR, which says that the device is gone, comes back as EBADFD from the read.
-    if (egress !== null && poll.ready(TAP) !== 0) egress.take(nowMs);
-    if (this.#ingress !== null) mayRest = this.#ingress.take(poll.ready(SOCKET) !== 0, nowMs);
-    if (egress !== null && !this.#serveMain(egress)) mayRest = false;
-    if (!mayRest) poll.wait(0);
+    const ingress = this.#ingress;
+    const mayRest = ingress === null || ingress.take(poll.ready(SOCKET) !== 0, nowMs);
+    // The kernel answers an echo and acknowledges a segment during the call that brings it. POLLERR, which says that the device is gone, comes back as
+    // EBADFD from the read.
+    if (egress !== null && (poll.ready(TAP) !== 0 || ingress?.hasWritten === true)) egress.take(nowMs);
+    const isServed = egress === null || this.#serveMain(egress);
+    if (!mayRest || !isServed) poll.wait(0);
     else if (this.#hadWork) restUntilReady(poll, waitMs);
     else poll.wait(waitMs);
     this.#hadWork = poll.ready(TAP) !== 0 || poll.ready(SOCKET) !== 0 || poll.ready(BELL) !== 0;
     if (poll.ready(BELL) !== 0) this.#bell.clear();
-    this.#ingress?.awake();
+    ingress?.awake();
     return true;
   }
 

@@ -159,9 +159,14 @@ function losses({ counters }: Report): Record<string, number> {
   );
 }
 
-for (const mode of ['aes', 'chacha', 'plain']) {
-  test(`${mode}: TCP crosses as super-frames both ways, without a retransmission`, async () => {
-    const [a, b] = await nodes({ mode });
+for (const [mode, workers] of [
+  ['aes', 1],
+  ['chacha', 1],
+  ['plain', 1],
+  ['aes', 2],
+]) {
+  test(`${mode}, workers ${workers}: TCP crosses as super-frames both ways, without a retransmission`, async () => {
+    const [a, b] = await nodes({ mode, tap: { workers } });
     expect(await ping('-c', '3', '-i', '0.2')).toBe(0);
     expect(await ping('-c', '1', '-M', 'do', '-s', String(1360 - 28))).toBe(0);
     const forward = await iperf();
