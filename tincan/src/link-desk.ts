@@ -19,6 +19,7 @@ import { RelayPatience } from './relay/relay-patience.ts';
 import type { StreamRelays } from './relay/stream-relays.ts';
 import type { Relay } from './relay.ts';
 import { resolveHost } from './resolve-host.ts';
+import { Slowdown } from './slowdown.ts';
 import type { Uplink } from './uplink.ts';
 
 export interface LinkDeskParts {
@@ -41,6 +42,7 @@ export class LinkDesk {
   readonly #parts: LinkDeskParts;
   readonly #looks: LinkLooks;
   readonly #patience = new RelayPatience();
+  readonly #slowdown = new Slowdown();
   readonly counters = { links_opened: 0, links_closed: 0 };
 
   constructor(parts: LinkDeskParts) {
@@ -77,11 +79,20 @@ export class LinkDesk {
         resolve: resolveHost,
         isExcluded: (ip: string) => node().isExcluded(ip),
       };
-      const patience = this.#patience.ms(node().direct?.network());
+      const slowdown = (): number => this.#slowdown.factor(monotonicMs());
+      const patience = this.#patience.ms(node().direct?.network(), slowdown());
       const relay = LinkRelay.open(servers, options, patience);
       try {
         const stunServer = await firstStunServer(servers);
-        const rest = { iceServers, stunServer, relay, accounts, translation, history: histories.of(uid) };
+        const rest = {
+          iceServers,
+          stunServer,
+          relay,
+          accounts,
+          translation,
+          history: histories.of(uid),
+          slowdown,
+        };
         link = this.#openLink({ uid, attempt, encrypted: sec, security, ...rest });
       } catch (error) {
         relay.close();

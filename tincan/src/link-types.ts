@@ -47,6 +47,8 @@ export interface LinkParameters extends LinkTerms {
   relay?: LinkRelay;
   /** Where the story of the way to the node is told, which goes on with the next link. */
   history?: EventLog;
+  /** How much slower everything is on this machine now, see slowdown.ts; left out: it is not. */
+  slowdown?: () => number;
 }
 
 export interface LinkEvents {

@@ -64,6 +64,7 @@ export class Link {
   #direct: DirectCarrier | undefined;
   readonly #iceServers: readonly IceServer[];
   readonly #history: EventLog;
+  readonly #slowdown: () => number;
   readonly #network = new NetworkExchange();
   readonly #inbox: ControlInbox;
   /** Set by the owner: something a person should know about this link, e.g. an address conflict. */
@@ -87,6 +88,7 @@ export class Link {
     this.#agreement = new LinkAgreement(parameters);
     this.#iceServers = parameters.iceServers;
     this.#history = parameters.history ?? new EventLog();
+    this.#slowdown = parameters.slowdown ?? (() => 1);
     this.#history.add(`attempt ${parameters.attempt} begins`, now);
     this.#log = log;
     this.#inbox = new ControlInbox(parameters.uid, log);
@@ -464,6 +466,7 @@ export class Link {
       iceServers: this.#iceServers,
       peerKnowsRelays: hello.features.includes(DIRECT_RELAY_FEATURE),
       tookMs: this.boundMs(monotonicMs()),
+      slowdown: this.#slowdown(),
       channelHeardAt: () => this.#liveness.channelHeardAt,
       channelRtt: () => (isRelayedPair(this.#pair) ? null : this.#liveness.rtt),
       send: (message) => void this.#send(message),

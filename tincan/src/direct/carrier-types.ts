@@ -20,6 +20,8 @@ export interface DirectTerms {
   peerKnowsRelays: boolean;
   /** How long the link took to come up once the peer's addresses were known, ms. */
   tookMs: number;
+  /** Of this machine, see slowdown.ts. */
+  slowdown: number;
   /** The carrier is not calm. */
   restless?: (() => void) | undefined;
   /** The round trip of the data channel, ms, where no relay carries it; null: a relay does, or it is not known. */

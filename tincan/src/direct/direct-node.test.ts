@@ -74,6 +74,7 @@ function world(
       iceServers: options.ice ?? [],
       peerKnowsRelays: true,
       tookMs: 200,
+      slowdown: 1,
       channelRtt: () => null,
       channelHeardAt: () => performance.now(),
       // The control channel is slower than the wire, ordered and reliable.

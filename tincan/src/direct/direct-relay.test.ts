@@ -122,6 +122,7 @@ async function world(knowsRelays = true): Promise<World> {
       iceServers: [TURN],
       peerKnowsRelays: knowsRelays,
       tookMs: 200,
+      slowdown: 1,
       channelRtt: () => null,
       channelHeardAt: () => performance.now(),
       send: (message: DirectControl) => {

@@ -29,6 +29,8 @@ export interface NeedOptions {
   isFirst: boolean;
   /** How long the link took to come up once the peer's addresses were known. */
   tookMs: number;
+  /** Of this machine, see slowdown.ts. */
+  slowdown: number;
 }
 
 /** Decides when a link wants an address at a TURN server. Pure; times in ms. */
@@ -40,9 +42,9 @@ export class RelayNeed {
   #since: number;
   #wants = false;
 
-  constructor({ isFirst, tookMs }: NeedOptions, now: number) {
-    const busyMs = tookMs > BUSY_AFTER_MS ? Math.min(2 * tookMs, MOST_AFTER_MS) : 0;
-    this.#after = busyMs + (isFirst ? FIRST_AFTER_MS : SECOND_AFTER_MS);
+  constructor({ isFirst, tookMs, slowdown }: NeedOptions, now: number) {
+    const busyMs = tookMs > BUSY_AFTER_MS ? 2 * tookMs : FIRST_AFTER_MS * (slowdown - 1);
+    this.#after = Math.min(busyMs, MOST_AFTER_MS) + (isFirst ? FIRST_AFTER_MS : SECOND_AFTER_MS);
     this.#since = now;
   }
 

@@ -4,27 +4,47 @@ import { RelayPatience } from './relay-patience.ts';
 
 test('only a machine that can be reached, and whose other family is not known to be bad, waits for a direct link first', () => {
   const patience = new RelayPatience();
-  expect(patience.ms(undefined)).toBe(0);
+  expect(patience.ms(undefined, 1)).toBe(0);
   const good = new Set(['open', 'same']);
   const harmless = new Set(['open', 'same', 'none', 'unknown']);
   for (const ip4 of UDP_CLASSES) {
     for (const ip6 of UDP_CLASSES) {
       const waits = (good.has(ip4) || good.has(ip6)) && harmless.has(ip4) && harmless.has(ip6);
-      expect(patience.ms({ v: 1, ip4, ip6 }), `${ip4} and ${ip6}`).toBe(waits ? 400 : 0);
+      expect(patience.ms({ v: 1, ip4, ip6 }, 1), `${ip4} and ${ip6}`).toBe(waits ? 400 : 0);
     }
   }
 });
 
 test('where links take long to come up it waits longer, six seconds at most', () => {
   const patience = new RelayPatience();
-  const wait = () => patience.ms({ v: 1, ip4: 'same', ip6: 'none' });
+  const wait = () => patience.ms({ v: 1, ip4: 'same', ip6: 'none' }, 1);
   patience.cameUp(900);
   expect(wait()).toBe(1_800);
   for (let count = 0; count < 40; count++) patience.cameUp(150);
   expect(wait()).toBe(400);
   for (let count = 0; count < 20; count++) patience.cameUp(600);
-  expect(wait()).toBeGreaterThan(1_000);
-  expect(wait()).toBeLessThan(1_200);
+  expect(wait()).toBe(1_200);
   for (let count = 0; count < 50; count++) patience.cameUp(9_000);
   expect(wait()).toBe(6_000);
+});
+
+test('one slow link is enough to wait longer for the next, one quick link is not enough to forget it', () => {
+  const patience = new RelayPatience();
+  const wait = () => patience.ms({ v: 1, ip4: 'same', ip6: 'none' }, 1);
+  for (let count = 0; count < 40; count++) patience.cameUp(150);
+  patience.cameUp(2_000);
+  expect(wait()).toBe(4_000);
+  patience.cameUp(150);
+  expect(wait()).toBeGreaterThan(600);
+  expect(wait()).toBeLessThan(800);
+});
+
+test('a busy machine waits longer, also while its own network is not known yet, but not where that is known to be bad', () => {
+  const patience = new RelayPatience();
+  expect(patience.ms({ v: 1, ip4: 'same', ip6: 'none' }, 10)).toBe(4_000);
+  expect(patience.ms({ v: 1, ip4: 'same', ip6: 'none' }, 15)).toBe(6_000);
+  expect(patience.ms({ v: 1, ip4: 'unknown', ip6: 'none' }, 10)).toBe(4_000);
+  expect(patience.ms(undefined, 10)).toBe(4_000);
+  expect(patience.ms({ v: 1, ip4: 'silent', ip6: 'none' }, 10)).toBe(4_000);
+  expect(patience.ms({ v: 1, ip4: 'per-destination', ip6: 'none' }, 10)).toBe(0);
 });

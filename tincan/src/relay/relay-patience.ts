@@ -15,20 +15,31 @@ const GAIN = 1 / 8;
 /** Decides when the relay of a link is asked for. Pure; times in ms. */
 export class RelayPatience {
   #upMs: number | undefined;
+  /** The last one's: a node that comes among many takes longer with each of them, and each of them has one link to it. */
+  #lastMs = 0;
 
   /** A link came up without a relay so long after the peer's addresses were known. */
   cameUp(afterMs: number): void {
+    this.#lastMs = afterMs;
     this.#upMs = this.#upMs === undefined ? afterMs : this.#upMs + (afterMs - this.#upMs) * GAIN;
   }
 
   /**
    * How long to wait first. Where no address of ours can be told to a peer, which may be as badly off, or where UDP may be blocked, that is
-   * not at all: such a peer has no patience either, and its relay serves both.
+   * not at all: such a peer has no patience either, and its relay serves both. A busy machine that lacks answers of STUN
+   * servers may lack them for want of time.
+   * @param slowdown of this machine, see slowdown.ts
    */
-  ms(network: NetworkView | undefined): number {
-    if (network === undefined || !isReachable(network)) return 0;
-    return Math.min(Math.max(LEAST_MS, 2 * (this.#upMs ?? 0)), MOST_MS);
+  ms(network: NetworkView | undefined, slowdown: number): number {
+    const isGood = network !== undefined && isReachable(network);
+    if (!isGood && (slowdown === 1 || (network !== undefined && isHopeless(network)))) return 0;
+    return Math.min(Math.max(LEAST_MS * slowdown, 2 * Math.max(this.#upMs ?? 0, this.#lastMs)), MOST_MS);
   }
+}
+
+/** Whether it is known, and not only feared since nobody has answered yet, that peers cannot be told where to send to. */
+function isHopeless({ ip4, ip6 }: NetworkView): boolean {
+  return ip4 === 'per-destination' || ip6 === 'per-destination';
 }
 
 /** Whether UDP of a family comes from an address that others can send to, and nothing speaks against the other family. */
