@@ -15,7 +15,7 @@ import type { Overlay } from './overlay.ts';
 import type { PathHistories } from './path-histories.ts';
 import type { PeerAddresses } from './peer-addresses.ts';
 import { LinkRelay } from './relay/link-relay.ts';
-import { RelayPatience } from './relay/relay-patience.ts';
+import { type Patience, RelayPatience } from './relay/relay-patience.ts';
 import type { StreamRelays } from './relay/stream-relays.ts';
 import type { Relay } from './relay.ts';
 import { resolveHost } from './resolve-host.ts';
@@ -80,7 +80,7 @@ export class LinkDesk {
         isExcluded: (ip: string) => node().isExcluded(ip),
       };
       const slowdown = (): number => this.#slowdown.factor(monotonicMs());
-      const patience = this.#patience.ms(node().direct?.network(), slowdown());
+      const patience = (): Patience => this.#patience.of(node().direct?.network(), slowdown());
       const relay = LinkRelay.open(servers, options, patience);
       try {
         const stunServer = await firstStunServer(servers);

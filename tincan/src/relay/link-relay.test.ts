@@ -5,6 +5,7 @@ import { type Candidate, type IceServer, parseCandidate } from '@kith/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FakeTurnSocket } from '../turn/fake-turn-socket.test.helper.ts';
 import { LinkRelay } from './link-relay.ts';
+import type { Patience } from './relay-patience.ts';
 import { StreamRelays } from './stream-relays.ts';
 
 const PEER = { ip: '198.51.100.7', port: 5801 };
@@ -44,7 +45,7 @@ interface Told {
   lost: string[];
 }
 
-function opened(servers: IceServer[], excluded?: string, afterMs?: number): LinkRelay {
+function opened(servers: IceServer[], excluded?: string, patience?: () => Patience): LinkRelay {
   const options = {
     relays,
     resolve: async (host: string) => {
@@ -53,7 +54,7 @@ function opened(servers: IceServer[], excluded?: string, afterMs?: number): Link
     },
     isExcluded: (ip: string) => ip === excluded,
   };
-  const relay = LinkRelay.open(servers, options, afterMs);
+  const relay = LinkRelay.open(servers, options, patience);
   open.push(relay);
   return relay;
 }
@@ -75,11 +76,13 @@ function listen(relay: LinkRelay): Told {
   return told;
 }
 
+const waits = (ms: number) => (): Patience => ({ ms, isKnown: true });
+
 const until = (condition: () => unknown) => vi.waitUntil(condition, { timeout: 5_000, interval: 1 });
 
 test('no server is asked before patience has ended, nor at all when the link is there by then', async () => {
-  const late = opened([turnAt(server.port)], undefined, 60);
-  const never = opened([turnAt(server.port)], undefined, 60);
+  const late = opened([turnAt(server.port)], undefined, waits(60));
+  const never = opened([turnAt(server.port)], undefined, waits(60));
   const [toldLate, toldNever] = [listen(late), listen(never)];
   expect(toldNever.settled).toEqual([]);
   never.notNeeded();
@@ -105,8 +108,8 @@ test('patience begins with the first address of the peer, and has an end without
       return told.settled.length === 0;
     };
     const [silent, heard] = [
-      opened([turnAt(server.port)], undefined, 60),
-      opened([turnAt(server.port)], undefined, 60),
+      opened([turnAt(server.port)], undefined, waits(60)),
+      opened([turnAt(server.port)], undefined, waits(60)),
     ];
     vi.advanceTimersByTime(5_000);
     heard.reach(candidate);
@@ -115,12 +118,30 @@ test('patience begins with the first address of the peer, and has an end without
     vi.advanceTimersByTime(50);
     expect(asked(heard)).toBe(true);
     expect(asked(silent)).toBe(false);
-    const unheard = opened([turnAt(server.port)], undefined, 60);
+    const unheard = opened([turnAt(server.port)], undefined, waits(60));
     vi.advanceTimersByTime(6_000);
     expect(asked(unheard)).toBe(true);
   } finally {
     vi.useRealTimers();
   }
+});
+
+test('a link that does not know its patience yet asks when it learns that it has none, or when it should have learnt, and otherwise has it', async () => {
+  let learnt: Patience = { ms: 60_000, isKnown: false };
+  const later = listen(opened([turnAt(server.port)], undefined, () => learnt));
+  learnt = { ms: 0, isKnown: true };
+  await until(() => later.relayed.length > 0);
+  const begun = performance.now();
+  const never = listen(opened([turnAt(server.port)], undefined, () => ({ ms: 120, isKnown: false })));
+  let isKnown = false;
+  const relay = opened([turnAt(server.port)], undefined, () => ({ ms: isKnown ? 60_000 : 120, isKnown }));
+  const patient = listen(relay);
+  relay.reach(candidate);
+  isKnown = true;
+  await until(() => never.relayed.length > 0);
+  expect(performance.now() - begun).toBeGreaterThanOrEqual(120);
+  relay.notNeeded();
+  expect(patient).toMatchObject({ relayed: [], settled: [[]] });
 });
 
 test('an address is told, and the peer is reached at a port on loopback, both ways', async () => {

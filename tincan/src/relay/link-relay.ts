@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { Timers } from '@kith/base';
+import { monotonicMs, Timers } from '@kith/base';
 import { type Candidate, canonicalIp, type IceServer } from '@kith/protocol';
 import type { SelectedPair } from '../channel/peer-session.ts';
 import { type Endpoint, endpointText } from '../endpoint.ts';
@@ -7,6 +7,7 @@ import type { TurnCredentials } from '../turn/turn-client.ts';
 import { TurnSocket } from '../turn/turn-socket.ts';
 import { Detours } from './detours.ts';
 import type { IcePlan, StreamGroup } from './ice-plan.ts';
+import { NONE, type Patience } from './relay-patience.ts';
 import { serverText } from './stream-connection.ts';
 import type { StreamRelay } from './stream-relay.ts';
 import type { StreamRelays } from './stream-relays.ts';
@@ -43,6 +44,9 @@ const PATIENCE = 'patience';
  * may wait for all of our addresses before it asks the peer for its own.
  */
 const MOST_UNHEARD_MS = 6_000;
+
+/** How often a link looks whether its patience is known by now. */
+const LOOK_MS = 50;
 
 export interface LinkRelayEvents {
   /** Where peers reach us by way of a server. */
@@ -93,31 +97,51 @@ export class LinkRelay {
   #droppedBefore = 0;
   #isSettled = false;
   #isClosed = false;
-  readonly #patienceMs: number;
+  readonly #patience: () => Patience;
+  readonly #openedMs = monotonicMs();
+  /** When the peer's first address came. */
+  #heardMs: number | undefined;
   readonly #plan: IcePlan;
 
-  private constructor(servers: readonly IceServer[], options: LinkRelayOptions, patienceMs: number) {
+  private constructor(servers: readonly IceServer[], options: LinkRelayOptions, patience: () => Patience) {
     this.#options = options;
-    this.#patienceMs = patienceMs;
+    this.#patience = patience;
     this.#plan = options.relays.plan(servers);
     this.#unknown = this.#plan.udp.length + (this.#plan.stream === undefined ? 0 : 1);
     this.#detours = new Detours((peer, datagram) => this.#winner?.socket.send(peer, datagram));
   }
 
   /**
-   * Begins to ask the servers, so long after the peer's first address is known as `patienceMs` says. Never fails: without a server the link
-   * has what ICE reaches by itself.
-   * @param patienceMs see relay-patience.ts; 0: at once
+   * Begins to ask the servers when `patience` says so, at once if it is left out. Never fails: without a server the link has what ICE
+   * reaches by itself.
    */
-  static open(servers: readonly IceServer[], options: LinkRelayOptions, patienceMs = 0): LinkRelay {
-    const link = new LinkRelay(servers, options, patienceMs);
-    if (patienceMs > 0) link.#wait(MOST_UNHEARD_MS);
-    else link.#askAll();
+  static open(
+    servers: readonly IceServer[],
+    options: LinkRelayOptions,
+    patience: () => Patience = () => NONE,
+  ): LinkRelay {
+    const link = new LinkRelay(servers, options, patience);
+    link.#wait();
     return link;
   }
 
-  #wait(ms: number): void {
-    this.#timers.after(PATIENCE, ms, () => this.#askAll());
+  /** Asks, or looks again when that may be due. */
+  #wait(): void {
+    const { ms, isKnown } = this.#patience();
+    const heardDueMs = this.#heardMs === undefined ? this.#openedMs + MOST_UNHEARD_MS : this.#heardMs + ms;
+    const leftMs = (isKnown ? heardDueMs : this.#openedMs + ms) - monotonicMs();
+    if (ms === 0 || leftMs <= 0) {
+      this.#timers.clear(PATIENCE);
+      this.#askAll();
+      return;
+    }
+    if (isKnown) {
+      this.#timers.after(PATIENCE, leftMs, () => this.#askAll());
+      return;
+    }
+    // A process that was busy until now has its timers called before it reads what servers have answered: one more turn, and it has read that.
+    const look = (): void => this.#timers.after(PATIENCE, 0, () => this.#wait());
+    this.#timers.after(PATIENCE, Math.min(leftMs, LOOK_MS), look);
   }
 
   #askAll(): void {
@@ -154,8 +178,10 @@ export class LinkRelay {
     if (this.#wanted.has(key) || this.#wanted.size >= MAX_WANTED) return;
     const locals = [...this.#wanted.values()].filter(({ type }) => type === 'local').length;
     if (candidate.type === 'local' && locals >= MAX_WANTED_LOCAL) return;
-    if (this.#wanted.size === 0 && this.#timers.has(PATIENCE)) this.#wait(this.#patienceMs);
+    const isFirst = this.#heardMs === undefined;
+    this.#heardMs ??= monotonicMs();
     this.#wanted.set(key, candidate);
+    if (isFirst && this.#timers.has(PATIENCE)) this.#wait();
     this.#want(candidate);
   }
 

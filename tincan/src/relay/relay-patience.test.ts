@@ -4,20 +4,26 @@ import { RelayPatience } from './relay-patience.ts';
 
 test('only a machine that can be reached, and whose other family is not known to be bad, waits for a direct link first', () => {
   const patience = new RelayPatience();
-  expect(patience.ms(undefined, 1)).toBe(0);
+  expect(patience.of(undefined, 1)).toEqual({ ms: 0, isKnown: true });
   const good = new Set(['open', 'same']);
   const harmless = new Set(['open', 'same', 'none', 'unknown']);
   for (const ip4 of UDP_CLASSES) {
     for (const ip6 of UDP_CLASSES) {
       const waits = (good.has(ip4) || good.has(ip6)) && harmless.has(ip4) && harmless.has(ip6);
-      expect(patience.ms({ v: 1, ip4, ip6 }, 1), `${ip4} and ${ip6}`).toBe(waits ? 400 : 0);
+      const isUnknown =
+        ['unknown', 'none'].includes(ip4) &&
+        ['unknown', 'none'].includes(ip6) &&
+        [ip4, ip6].includes('unknown');
+      const { ms, isKnown } = patience.of({ v: 1, ip4, ip6 }, 1);
+      expect(ms, `${ip4} and ${ip6}`).toBe(waits ? 400 : isUnknown ? 150 : 0);
+      expect(isKnown).toBe(!isUnknown);
     }
   }
 });
 
 test('where links take long to come up it waits longer, six seconds at most', () => {
   const patience = new RelayPatience();
-  const wait = () => patience.ms({ v: 1, ip4: 'same', ip6: 'none' }, 1);
+  const wait = () => patience.of({ v: 1, ip4: 'same', ip6: 'none' }, 1).ms;
   patience.cameUp(900);
   expect(wait()).toBe(1_800);
   for (let count = 0; count < 40; count++) patience.cameUp(150);
@@ -30,7 +36,7 @@ test('where links take long to come up it waits longer, six seconds at most', ()
 
 test('one slow link is enough to wait longer for the next, one quick link is not enough to forget it', () => {
   const patience = new RelayPatience();
-  const wait = () => patience.ms({ v: 1, ip4: 'same', ip6: 'none' }, 1);
+  const wait = () => patience.of({ v: 1, ip4: 'same', ip6: 'none' }, 1).ms;
   for (let count = 0; count < 40; count++) patience.cameUp(150);
   patience.cameUp(2_000);
   expect(wait()).toBe(4_000);
@@ -41,10 +47,10 @@ test('one slow link is enough to wait longer for the next, one quick link is not
 
 test('a busy machine waits longer, also while its own network is not known yet, but not where that is known to be bad', () => {
   const patience = new RelayPatience();
-  expect(patience.ms({ v: 1, ip4: 'same', ip6: 'none' }, 10)).toBe(4_000);
-  expect(patience.ms({ v: 1, ip4: 'same', ip6: 'none' }, 15)).toBe(6_000);
-  expect(patience.ms({ v: 1, ip4: 'unknown', ip6: 'none' }, 10)).toBe(4_000);
-  expect(patience.ms(undefined, 10)).toBe(4_000);
-  expect(patience.ms({ v: 1, ip4: 'silent', ip6: 'none' }, 10)).toBe(4_000);
-  expect(patience.ms({ v: 1, ip4: 'per-destination', ip6: 'none' }, 10)).toBe(0);
+  expect(patience.of({ v: 1, ip4: 'same', ip6: 'none' }, 10).ms).toBe(4_000);
+  expect(patience.of({ v: 1, ip4: 'same', ip6: 'none' }, 15).ms).toBe(6_000);
+  expect(patience.of({ v: 1, ip4: 'unknown', ip6: 'none' }, 10).ms).toBe(4_000);
+  expect(patience.of(undefined, 10).ms).toBe(4_000);
+  expect(patience.of({ v: 1, ip4: 'silent', ip6: 'none' }, 10).ms).toBe(4_000);
+  expect(patience.of({ v: 1, ip4: 'per-destination', ip6: 'none' }, 10).ms).toBe(0);
 });

@@ -9,6 +9,22 @@ const LEAST_MS = 400;
 /** The same on a machine so busy that its links take seconds: what they need least is more to do. */
 const MOST_MS = 6_000;
 
+/**
+ * A node that has just started knows nothing of its network until a STUN server answers, and to most that takes no longer than this. Before
+ * that was waited for, each node of a mesh asked for a relay for each of its first 32 links, since it began them before any server had answered.
+ */
+const UNKNOWN_MS = 150;
+
+/** How long a link waits before it asks for a relay. */
+export interface Patience {
+  /** 0: not at all. */
+  readonly ms: number;
+  /** False: that may change within `ms`, which count from the link's beginning; true: they count from the peer's first address. */
+  readonly isKnown: boolean;
+}
+
+export const NONE: Patience = { ms: 0, isKnown: true };
+
 /** RFC 6298 §2.3: gain of the smoothed time. Its first measurement counts in full (§2.2): a node that comes among fifty learns from one link. */
 const GAIN = 1 / 8;
 
@@ -28,13 +44,26 @@ export class RelayPatience {
    * How long to wait first. Where no address of ours can be told to a peer, which may be as badly off, or where UDP may be blocked, that is
    * not at all: such a peer has no patience either, and its relay serves both. A busy machine that lacks answers of STUN
    * servers may lack them for want of time.
+   * @param network undefined: nobody looks at it
    * @param slowdown of this machine, see slowdown.ts
    */
-  ms(network: NetworkView | undefined, slowdown: number): number {
+  of(network: NetworkView | undefined, slowdown: number): Patience {
     const isGood = network !== undefined && isReachable(network);
-    if (!isGood && (slowdown === 1 || (network !== undefined && isHopeless(network)))) return 0;
-    return Math.min(Math.max(LEAST_MS * slowdown, 2 * Math.max(this.#upMs ?? 0, this.#lastMs)), MOST_MS);
+    if (!isGood && slowdown === 1) {
+      const isKnown = network === undefined || !isUnknown(network);
+      return { ms: isKnown ? 0 : UNKNOWN_MS, isKnown };
+    }
+    if (!isGood && network !== undefined && isHopeless(network)) return NONE;
+    const wanted = Math.max(LEAST_MS * slowdown, 2 * Math.max(this.#upMs ?? 0, this.#lastMs));
+    return { ms: Math.min(wanted, MOST_MS), isKnown: true };
   }
+}
+
+/** Whether no server's answer has come, nor been missed, yet. */
+function isUnknown({ ip4, ip6 }: NetworkView): boolean {
+  return (
+    (ip4 === 'unknown' && (ip6 === 'unknown' || ip6 === 'none')) || (ip4 === 'none' && ip6 === 'unknown')
+  );
 }
 
 /** Whether it is known, and not only feared since nobody has answered yet, that peers cannot be told where to send to. */
