@@ -14,6 +14,8 @@ const MOST_MS = 6_000;
  * that was waited for, each node of a mesh asked for a relay for each of its first 32 links, since it began them before any server had answered.
  */
 const UNKNOWN_MS = 150;
+/** The same on a busy machine, where a hub that is on it answers late too. Nodes without UDP pay it with their first links. */
+const MOST_UNKNOWN_MS = 500;
 
 /** How long a link waits before it asks for a relay. */
 export interface Patience {
@@ -42,18 +44,14 @@ export class RelayPatience {
 
   /**
    * How long to wait first. Where no address of ours can be told to a peer, which may be as badly off, or where UDP may be blocked, that is
-   * not at all: such a peer has no patience either, and its relay serves both. A busy machine that lacks answers of STUN
-   * servers may lack them for want of time.
+   * not at all, however busy the machine: such a peer has no patience either, and its relay serves both.
    * @param network undefined: nobody looks at it
    * @param slowdown of this machine, see slowdown.ts
    */
   of(network: NetworkView | undefined, slowdown: number): Patience {
-    const isGood = network !== undefined && isReachable(network);
-    if (!isGood && slowdown === 1) {
-      const isKnown = network === undefined || !isUnknown(network);
-      return { ms: isKnown ? 0 : UNKNOWN_MS, isKnown };
-    }
-    if (!isGood && network !== undefined && isHopeless(network)) return NONE;
+    if (network === undefined) return NONE;
+    if (isUnknown(network)) return { ms: Math.min(UNKNOWN_MS * slowdown, MOST_UNKNOWN_MS), isKnown: false };
+    if (!isReachable(network)) return NONE;
     const wanted = Math.max(LEAST_MS * slowdown, 2 * Math.max(this.#upMs ?? 0, this.#lastMs));
     return { ms: Math.min(wanted, MOST_MS), isKnown: true };
   }
@@ -64,11 +62,6 @@ function isUnknown({ ip4, ip6 }: NetworkView): boolean {
   return (
     (ip4 === 'unknown' && (ip6 === 'unknown' || ip6 === 'none')) || (ip4 === 'none' && ip6 === 'unknown')
   );
-}
-
-/** Whether it is known, and not only feared since nobody has answered yet, that peers cannot be told where to send to. */
-function isHopeless({ ip4, ip6 }: NetworkView): boolean {
-  return ip4 === 'per-destination' || ip6 === 'per-destination';
 }
 
 /** Whether UDP of a family comes from an address that others can send to, and nothing speaks against the other family. */
