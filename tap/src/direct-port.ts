@@ -111,7 +111,7 @@ export interface DirectParts {
 }
 
 /**
- * The main thread's door to the direct carrier: one UDP socket for all links, whose data the two workers send and receive. What is set
+ * The main thread's door to the direct carrier: one UDP socket for all links, whose data the workers send and receive. What is set
  * here travels to them by command rings and takes effect in order; a method that returns says nothing about when.
  */
 export class DirectPort {

@@ -75,8 +75,7 @@ export class Ingress {
   #held = 0;
   #lost = 0;
   #nowSeconds = 0;
-  /** Whether the last take() gave TAP any frame. */
-  hasWritten = false;
+  #hasWritten = false;
 
   constructor(start: DirectionStart, pace: Pace) {
     const { direct } = start;
@@ -108,10 +107,15 @@ export class Ingress {
    */
   take(isSocketReadable: boolean, nowMs: number): boolean {
     this.#nowSeconds = Math.floor(nowMs / 1000);
-    this.hasWritten = false;
+    this.#hasWritten = false;
     const isRingBusy = this.#drainRing();
     const isSocketBusy = isSocketReadable && this.takeSocket(nowMs);
     return !isRingBusy && !isSocketBusy && this.#downlink.announceSleep();
+  }
+
+  /** Whether TAP was given any frame since the last take() began. */
+  get hasWritten(): boolean {
+    return this.#hasWritten;
   }
 
   /** After a wait: the ring need not ring any more. */
@@ -195,7 +199,7 @@ export class Ingress {
         ? writeFrom(this.#start.tapFd, address + (gluer.partAt[0] ?? 0), gluer.partBytes[0] ?? 0)
         : this.#writeParts(gluer, address);
     if (result === VIRTIO_HEADER_BYTES + gluer.frameBytes) {
-      this.hasWritten = true;
+      this.#hasWritten = true;
       this.#counters.add('tap_rx_frames');
       this.#counters.add('tap_rx_bytes', gluer.frameBytes);
       this.#pace.add(gluer.frameBytes);

@@ -27,7 +27,7 @@ export type Scheduling = Pick<ThreadScheduling, 'isBatch' | 'setBatch'>;
  * stream, because it is woken less often and finds more each time; as an ordinary one it interrupts whatever else the machine
  * is busy with, so that a ping through a busy machine takes 0.3 ms instead of 1.4 (2 processors, 3 busy threads).
  *
- * Both workers of a node change together: one carries the stream, the other its acknowledgements, which are small but would
+ * Where each direction has a worker, both change together: one carries the stream, the other its acknowledgements, which are small but would
  * interrupt the stream's own threads thousands of times a second.
  */
 export class Pace {

@@ -57,11 +57,11 @@ import {
   type TapOptions,
   wants,
 } from './tap-options.ts';
-import { TapWorkers } from './tap-workers.ts';
 import { UplinkDrain, type UplinkHandler } from './uplink-drain.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { newWatch, setWatched } from './watched.ts';
 import { word16 } from './wire-bytes.ts';
+import { WorkerHandles } from './worker-handles.ts';
 
 /** A TAP device, its workers and the rings between them and the main thread. Exactly one thread may use the object. */
 export class Tap {
@@ -70,7 +70,7 @@ export class Tap {
   readonly #mac: Uint8Array;
   #ip4: Ip4Setting | undefined;
   #ip6: Ip6Setting | null = null;
-  readonly #workers: TapWorkers;
+  readonly #workers: WorkerHandles;
   readonly #uplink: RingConsumer;
   readonly #downlink: Downlink;
   readonly #commands: Downlink;
@@ -115,7 +115,7 @@ export class Tap {
     const stats = new DirectStats();
     const both = { tapFd: fd, table: this.#tableMemory, watch: this.#watch };
     const shared = { ...both, mtu: options.mtu, maxRead, offload: testTapWrites(fd, offload) };
-    this.#workers = new TapWorkers(options.workers ?? 1);
+    this.#workers = new WorkerHandles(options.workers ?? 1);
     this.#uplink = new RingConsumer(uplink);
     const maxChunk = Math.min(MAX_CHUNK_BYTES, maxRead + DOWNLINK_HEADROOM);
     this.#downlink = new Downlink(downlink, this.#mainCounters, maxChunk, () => this.#workers.ringIngress());

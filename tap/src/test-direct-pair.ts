@@ -27,6 +27,7 @@ export const LINK = 7;
 export const INDEX = 0xabcd_0123 | 0;
 const MAX_FRAME = 1378;
 export const SLOT_BYTES = 65_536;
+/** As TapWorker has it. */
 const ROOM_MS = 20;
 const READ_BYTES = 65_600;
 

@@ -114,8 +114,11 @@ export class WorkerStage {
     const pace = new Pace(own.pace, EGRESS_PACE, this.#nowMs);
     this.#worker = new TapWorker({ ...own, egress, ingress }, pace, () => this.#nowMs);
     this.#sockaddrBytes = encodeSockaddr(4, '127.0.0.1', resources.to.port, this.#sockaddr);
-    this.links = keys.map((_, index) => rehearsalLink(index));
-    for (const [index, own] of keys.entries()) this.#addLink(index + 1, own, rehearsalLink(index));
+    this.links = keys.map((linkKeys, index) => {
+      const link = rehearsalLink(index);
+      this.#addLink(index + 1, linkKeys, link);
+      return link;
+    });
     // The addresses must be bound before the first frame looks for them.
     this.#turn(1, 0);
   }

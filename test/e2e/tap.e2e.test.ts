@@ -57,7 +57,7 @@ function devices(): string {
   return execFileSync('ip', ['-n', namespace, '-br', 'link'], { encoding: 'utf8' });
 }
 
-test('a host behind a link is found by ARP and pinged through both workers, at full MTU, and the device goes with close', async () => {
+test('a host behind a link is found by ARP and pinged through the worker, at full MTU, and the device goes with close', async () => {
   expect(await play('ping')).toMatchObject({
     device: { mac: '02:00:00:00:00:01', mtu: 1360, flags: expect.arrayContaining(['UP']), ip4: '172.31.0.1' },
     acceptsRouters: '0',

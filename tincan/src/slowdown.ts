@@ -10,9 +10,7 @@ export interface ScheduleTimes {
 const SAMPLE_MS = 250;
 const LEAST_RAN_NS = 2_000_000;
 
-/**
- * Below this a machine counts as one with time: two nodes and their hub that start at the same moment on two processors reach 2.
- */
+/** Below this a machine counts as one with time: two nodes that start at the same moment on two processors with their hub had 2.1 to 2.5. */
 const BUSY_FROM = 3;
 /** What everything may be stretched to: with it the shortest time here, 0.4 s, becomes the longest, some seconds. */
 const MOST = 15;

@@ -77,7 +77,8 @@ export class DirectCarrier {
     const { random } = options;
     // One allocation joins the two, and one end's probes keep both at it: the smaller UID asks first.
     const isFirst = options.me < options.peer;
-    this.#need = new RelayNeed({ ...options, isFirst }, options.clock());
+    const { tookMs, slowdown } = options;
+    this.#need = new RelayNeed({ isFirst, tookMs, slowdown }, options.clock());
     this.#finder = new PathFinder(
       {
         ladder: (family, isRelayed) => options.ladder(family, isRelayed),

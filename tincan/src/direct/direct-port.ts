@@ -45,7 +45,7 @@ export interface DirectLinkStats {
   used: number;
 }
 
-/** What the direct carrier needs of the data plane: one UDP socket for all links, served by the two workers. */
+/** What the direct carrier needs of the data plane: one UDP socket for all links, served by the workers. */
 export interface DirectPort {
   readonly port: number;
   readonly family: 4 | 6 | 'dual';

@@ -20,7 +20,7 @@ function keyText(keys: DirectKeys): string {
     : `${keys.cipher} ${Buffer.from(keys.key).toString('hex')} ${Buffer.from(keys.fixedIv).toString('hex')}`;
 }
 
-/** What the two workers do, without threads and sockets: timers stand for the network. */
+/** What the workers do, without threads and sockets: timers stand for the network. */
 export class FakePort implements DirectPort {
   readonly family = 'dual';
   readonly #wire: FakeWire;

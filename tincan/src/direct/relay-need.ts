@@ -10,7 +10,7 @@ const SECOND_AFTER_MS = 2_500;
 /**
  * A link comes up within a second of the peer's answer, by a relay too, or two where a ClientHello was lost. One that took longer is between
  * busy machines: a path that has not answered yet says little then, and a relay is more to do. Such a pair looks for twice that time longer,
- * the second of these at most.
+ * and any other for as much longer as this machine is slower; the second of these at most.
  */
 const BUSY_AFTER_MS = 2_000;
 const MOST_AFTER_MS = 10_000;

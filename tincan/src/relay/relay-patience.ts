@@ -10,7 +10,7 @@ const LEAST_MS = 400;
 const MOST_MS = 6_000;
 
 /**
- * A node that has just started knows nothing of its network until a STUN server answers, and to most that takes no longer than this. Before
+ * A node that has just started knows nothing of its network until a STUN server answers, which on the same continent takes less than this. Before
  * that was waited for, each node of a mesh asked for a relay for each of its first 32 links, since it began them before any server had answered.
  */
 const UNKNOWN_MS = 150;

@@ -3,7 +3,7 @@ import { WorkerHandle } from './worker-handle.ts';
 import type { DirectionStart } from './worker-start.ts';
 
 /** The threads that carry a device's frames: one for both directions, or one for each. */
-export class TapWorkers {
+export class WorkerHandles {
   readonly #egress: WorkerHandle;
   readonly #ingress: WorkerHandle;
   /** Each once. */
