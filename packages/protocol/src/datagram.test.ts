@@ -47,10 +47,10 @@ test('a header with reserved bits or a counter beyond 2^53 is refused', () => {
 
 test('a probe body survives its codec at any alignment', () => {
   fc.assert(
-    fc.property(u32, u16, ip, u16, fc.nat(9), (id, bytes, address, port, shift) => {
+    fc.property(u32, u16, ip, u16, fc.boolean(), fc.nat(9), (id, bytes, address, port, isRelayed, shift) => {
       const memory = new Uint8Array(64).subarray(shift);
-      writeProbeBody(memory, { id, bytes, ip: address, port });
-      expect(readProbeBody(memory)).toEqual({ id, bytes, ip: address, port });
+      writeProbeBody(memory, { id, bytes, ip: address, port, isRelayed });
+      expect(readProbeBody(memory)).toEqual({ id, bytes, ip: address, port, isRelayed });
       expect(readProbeBody(memory.subarray(0, PROBE_BODY_BYTES - 1))).toBeUndefined();
     }),
   );

@@ -205,13 +205,14 @@ export class DirectCarrier {
       return;
     }
     const now = this.#options.clock();
+    const source = { ...from, isPeersRelay: body.isRelayed };
     if (header.type === DATAGRAM_PROBE) {
-      this.#finder.askedFrom(from, now);
+      this.#finder.askedFrom(source, now);
       this.#reply(body.id, datagram.length, from, now);
     } else {
       // Of what went by way of a server of ours the peer sees that server, which tells nothing of our own network.
       if (from.via === undefined) this.#noteSeenAs({ ip: body.ip, port: body.port }, now);
-      this.#finder.answered(from, body.id, now);
+      this.#finder.answered(source, body.id, now);
     }
     this.#arm();
   }
@@ -364,7 +365,8 @@ export class DirectCarrier {
   }
 
   #sendSealed(type: number, id: number, bytes: number, to: Address, size: number): void {
-    const datagram = this.#sealer?.seal(type, { id, bytes, ip: to.ip, port: to.port }, size);
+    const { ip, port, via } = to;
+    const datagram = this.#sealer?.seal(type, { id, bytes, ip, port, isRelayed: via !== undefined }, size);
     if (datagram !== undefined) this.#options.port.sendControl(to, datagram);
   }
 

@@ -74,12 +74,12 @@ interface World {
   ports: [Port, Port];
   nodes: [DirectNode, DirectNode];
   carriers: [DirectCarrier, DirectCarrier];
-  /** Whether UDP passes between the nodes, and from a node to relayed addresses. */
-  open: { direct: boolean; relayed: boolean };
+  /** Whether UDP passes between the nodes, and from a node to relayed addresses, and whether the data channel lives. */
+  open: { direct: boolean; relayed: boolean; channel: boolean };
 }
 
 async function world(knowsRelays = true): Promise<World> {
-  const open = { direct: false, relayed: true };
+  const open = { direct: false, relayed: true, channel: true };
   const sockets = [
     { ip: '192.0.2.1', port: 5801 },
     { ip: '198.51.100.2', port: 5801 },
@@ -126,7 +126,7 @@ async function world(knowsRelays = true): Promise<World> {
       channelRtt: () => null,
       channelHeardAt: () => performance.now(),
       send: (message: DirectControl) => {
-        setTimeout(() => carriers[1 - side]?.receiveControl(message), 20);
+        if (open.channel) setTimeout(() => carriers[1 - side]?.receiveControl(message), 20);
       },
     });
     carriers.push(carrier);
@@ -214,11 +214,21 @@ test('a server that forgot its allocations costs the link its relay for seconds 
 
 test('a peer that does not know relays is reached by one all the same, since its answers go where our probes come from', async () => {
   const at = await world(false);
-  await vi.advanceTimersByTimeAsync(6_000);
+  await vi.advanceTimersByTimeAsync(2_000);
   expect(at.ports[0].path).toMatchObject({ ip: TURN_HOST, port: 3478 });
   expect(at.ports[1].path).toMatchObject({ ip: TURN_HOST });
   // What the peer sees is our relay's address, which is no witness of our own network.
   expect(at.carriers[0].seenAs).toBeUndefined();
+  close(at);
+});
+
+test('the peer of the one with the relay knows the path for relayed also where no list of addresses arrives any more', async () => {
+  const at = await world();
+  await vi.advanceTimersByTimeAsync(700);
+  at.open.channel = false;
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(at.ports[1].path).toMatchObject({ ip: TURN_HOST, port: 61_000 });
+  expect(at.carriers[1].report().path).toMatchObject({ isRelayed: true });
   close(at);
 });
 

@@ -2,7 +2,7 @@ import { calmMoment, idleMoment } from '@kith/base';
 import { type DirectCandidate, MIN_PROBE_BYTES } from '@kith/protocol';
 import type { Address, RelayServer } from './direct-port.ts';
 import { type Flight, Flights, type Purpose } from './flights.ts';
-import type { Path } from './path.ts';
+import type { Path, Source } from './path.ts';
 import { isBetter, isCheaper } from './path-choice.ts';
 import { PathSet, type PathSetOptions } from './path-set.ts';
 import { PathWatch } from './path-watch.ts';
@@ -45,6 +45,9 @@ const COLD_MS = 75_000;
 
 /** A tick that comes so much later than asked means that our process stood still; silence of that time is not the path's. */
 const STALL_MS = 400;
+
+/** Why a path that is in use is told anew. */
+const IS_PEERS_RELAY = 'the peer calls it its relay';
 
 /** Errors of a send that say that there is no way to the address now. */
 const NO_ROUTE = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL']);
@@ -139,7 +142,7 @@ export class PathFinder {
     if (this.#active === undefined) return;
     if (removed.includes(this.#active)) this.#fail('the relay ended', now);
     // It was seen before the peer's word of it came.
-    else if (this.#active.isRelayed !== wasRelayed) this.#select(this.#active, 'the peer calls it its relay');
+    else if (this.#active.isRelayed !== wasRelayed) this.#select(this.#active, IS_PEERS_RELAY);
   }
 
   /** Our own addresses changed: every path may lead elsewhere now. */
@@ -169,30 +172,34 @@ export class PathFinder {
     }
   }
 
-  /** An authentic datagram came from this address. */
-  heardFrom(address: Address, now: number): void {
+  /** An authentic datagram came from there. */
+  heardFrom(source: Source, now: number): void {
     this.#watch.heard(now);
-    let path = this.#paths.get(address);
+    let path = this.#paths.get(source);
     if (path === undefined) {
       const removed = this.#paths.makeRoom(this.#active);
       if (removed !== undefined) this.#flights.forget(removed);
-      path = this.#paths.add(address, 'reflexive', now);
+      path = this.#paths.add(source, 'reflexive', now);
       // The peer may have moved: see at once whether it is still where it was.
       if (path !== undefined) this.#watch.doubt(now);
     } else if (path !== this.#active && now - path.lastAnswerAt > COLD_MS && !path.isBursting(now)) {
       path.startBurst(now);
     }
-    if (path !== undefined) path.heardAt = now;
+    if (path === undefined) return;
+    path.heardAt = now;
+    if (source.isPeersRelay !== true || path.isRelayed) return;
+    path.isRelayed = true;
+    if (path === this.#active) this.#select(path, IS_PEERS_RELAY);
   }
 
-  /** A probe of the peer's came from this address. */
-  askedFrom(address: Address, now: number): void {
-    this.heardFrom(address, now);
-    if (this.#active !== undefined && this.#active === this.#paths.get(address)) this.#watch.asked(now);
+  /** A probe of the peer's came from there. */
+  askedFrom(source: Source, now: number): void {
+    this.heardFrom(source, now);
+    if (this.#active !== undefined && this.#active === this.#paths.get(source)) this.#watch.asked(now);
   }
 
-  /** A reply to probe `id` came from this address. */
-  answered(from: Address, id: number, now: number): void {
+  /** A reply to probe `id` came from there. */
+  answered(from: Source, id: number, now: number): void {
     this.heardFrom(from, now);
     const flight = this.#flights.take(id);
     // A reply from elsewhere than the probe went to (RFC 8445 §7.2.5.2.1) proves no path; heardFrom made its source a candidate.

@@ -1,7 +1,7 @@
 import type { DirectCandidate } from '@kith/protocol';
 import { endpointText } from '../endpoint.ts';
 import type { Address, RelayServer } from './direct-port.ts';
-import { Path, type PathKind } from './path.ts';
+import { Path, type PathKind, type Source } from './path.ts';
 import { type SizeLadder, SizeSearch } from './size-search.ts';
 
 /** The peer's 32 candidates, some of them by way of TURN servers as well, and addresses that only we have seen. */
@@ -69,12 +69,12 @@ export class PathSet implements Iterable<Path> {
   }
 
   /** A new path; undefined when the address is forbidden or there is no room. */
-  add({ ip, port, via }: Address, kind: PathKind, now: number): Path | undefined {
+  add({ ip, port, via, isPeersRelay }: Source, kind: PathKind, now: number): Path | undefined {
     if (this.#options.isForbidden(ip) || this.#paths.size >= MAX_PATHS) return undefined;
-    const isRelayed = via !== undefined || kind === 'relay';
+    const isRelayed = via !== undefined || kind === 'relay' || isPeersRelay === true;
     const size = new SizeSearch(this.#options.ladder(ip.includes(':') ? 6 : 4, isRelayed));
     const address = via === undefined ? { ip, port } : { ip, port, via };
-    const path = new Path(address, addressText(address), kind, size, now);
+    const path = new Path(address, addressText(address), kind, isRelayed, size, now);
     this.#paths.set(path.key, path);
     return path;
   }

@@ -1,6 +1,12 @@
 import type { Address } from './direct-port.ts';
 import type { SizeSearch } from './size-search.ts';
 
+/** Where an authentic datagram came from. */
+export interface Source extends Address {
+  /** The peer sent it by way of its TURN server; left out: nothing is known of that. */
+  isPeersRelay?: boolean;
+}
+
 /** How we came to know an address: the peer's interface, the peer as a STUN server sees it, the peer's TURN server, or seen by ourselves. */
 export type PathKind = 'host' | 'mapped' | 'relay' | 'reflexive';
 
@@ -63,11 +69,18 @@ export class Path {
   #burstAt: number;
   #rtts: number[] = [];
 
-  constructor(address: Address, key: string, kind: PathKind, size: SizeSearch, now: number) {
+  constructor(
+    address: Address,
+    key: string,
+    kind: PathKind,
+    isRelayed: boolean,
+    size: SizeSearch,
+    now: number,
+  ) {
     this.address = address;
     this.key = key;
     this.kind = kind;
-    this.isRelayed = address.via !== undefined || kind === 'relay';
+    this.isRelayed = isRelayed;
     this.size = size;
     this.nextProbeAt = now;
     this.#burstAt = now;

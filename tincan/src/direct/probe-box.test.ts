@@ -5,7 +5,7 @@ import { ProbeOpener, ProbeSealer } from './probe-box.ts';
 import { ReplayWindow } from './replay-window.ts';
 
 const key = () => ({ key: new Uint8Array(32).fill(1), fixedIv: new Uint8Array(4).fill(2) });
-const body = { id: 0xdead_beef, bytes: 1472, ip: '2001:db8::1', port: 5801 };
+const body = { id: 0xdead_beef, bytes: 1472, ip: '2001:db8::1', port: 5801, isRelayed: true };
 
 function open(opener: ProbeOpener, datagram: Uint8Array) {
   const header = readDatagramHeader(datagram);
