@@ -93,6 +93,7 @@ export class DirectEgress {
   readonly #paths = new Map<number, PathCommand>();
   /** The senders that have a path, for floods. */
   #ready: Sender[] = [];
+  #isUsed = false;
   #hasGso: boolean;
 
   /** Datagrams that wait to leave in one send: all for one sender, all of `#segment` bytes but the last. */
@@ -136,7 +137,7 @@ export class DirectEgress {
 
   /** Whether any link has a direct path. */
   get isUsed(): boolean {
-    return this.#ready.length > 0;
+    return this.#isUsed;
   }
 
   /** Whether frames for a link can go out here. */
@@ -409,5 +410,6 @@ export class DirectEgress {
 
   #listReady(): void {
     this.#ready = [...this.#senders.values()].filter(({ datagramBytes }) => datagramBytes > 0);
+    this.#isUsed = this.#ready.length > 0;
   }
 }

@@ -46,10 +46,12 @@ const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
 const ICMP6 = 58;
+const HOP_BY_HOP = 0;
 const ECHO = 8;
 const ECHO6 = 128;
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
+const LISTENER_REPORT = 143;
 const IP4_BYTES = 20;
 const IP6_BYTES = 40;
 /** With room for the time stamp that Linux sends. */
@@ -62,7 +64,7 @@ export const SUPER_FRAME_BYTES = 50_000;
 
 /** What reads of TAP give, virtio header and frame each. */
 export interface RehearsalFrames {
-  /** ARP, neighbour discovery, echo, acknowledgements, full packets of TCP and UDP. */
+  /** ARP, multicast listener reports, neighbour discovery, echo, acknowledgements, full packets of TCP and UDP. */
   readonly packets: readonly Uint8Array[];
   /** TCP super-frames over IPv4 and IPv6. */
   readonly superFrames: readonly Uint8Array[];
@@ -81,6 +83,8 @@ export function rehearsalFrames(link: RehearsalLink, mtu: number): RehearsalFram
       icmp6(link, mac, ADVERTISEMENT),
       echo4(link),
       icmp6(link, mac, ECHO6),
+      unspecified(icmp6(link, MULTICAST, SOLICITATION)),
+      listenerReport(link),
       tcp(link, 4, TCP_BYTES, mtu),
       tcp(link, 6, TCP_BYTES, mtu),
       tcp(link, 4, full4, mtu),
@@ -145,6 +149,20 @@ function icmp6(link: RehearsalLink, mac: Uint8Array, type: number): Uint8Array {
   const at = PACKET_AT + IP6_BYTES;
   data[at] = type;
   data.set(type === ADVERTISEMENT ? link.from.ip6 : link.to.ip6, at + 8);
+  return data;
+}
+
+/** As a host asks whether its address is free (RFC 4862 §5.4.2). */
+function unspecified(packet: Uint8Array): Uint8Array {
+  packet.fill(0, PACKET_AT + 8, PACKET_AT + 24);
+  return packet;
+}
+
+/** Behind a hop-by-hop header (RFC 3810 §5). */
+function listenerReport(link: RehearsalLink): Uint8Array {
+  const data = ip6(link, MULTICAST, HOP_BY_HOP, 64);
+  data[PACKET_AT + IP6_BYTES] = ICMP6;
+  data[PACKET_AT + IP6_BYTES + 8] = LISTENER_REPORT;
   return data;
 }
 

@@ -8,29 +8,35 @@ import {
   type SocketPair,
   socketPair,
   stableBytes,
+  ThreadScheduling,
   UdpSocket,
   writeFrom,
 } from '@kith/posix';
 import { createRing, RingConsumer, type RingMemory, RingProducer } from '@kith/ring';
 import { KIND_IP4, KIND_IP6, KIND_MAC } from './addresses.ts';
+import { CHUNK_HEADER_BYTES, CHUNK_WHOLE, writeChunkHeader } from './chunk.ts';
 import { threadClock } from './clock.ts';
 import { encodeBind, TAG_BIND } from './commands.ts';
 import { Counters, EGRESS_COUNTERS, INGRESS_COUNTERS } from './counters.ts';
-import { TYPE_PROBE } from './datagram.ts';
+import { TYPE_PROBE, TYPE_PROBE_REPLY } from './datagram.ts';
 import {
   encodeKeyed,
+  encodeLink,
   encodePath,
   TAG_ADD_RECEIVER,
+  TAG_CLEAR_PATH,
   TAG_SET_PATH,
   TAG_SET_SENDER,
 } from './direct-commands.ts';
 import type { DirectKeys } from './direct-keys.ts';
 import { DirectStats } from './direct-stats.ts';
+import { DOWNLINK_HEADROOM } from './downlink.ts';
 import { EGRESS_PACE, newPace, Pace } from './pace.ts';
 import { type RehearsalLink, rehearsalLink, SUPER_FRAME_BYTES } from './rehearsal-frames.ts';
 import { newStop } from './stop.ts';
 import { createTable } from './table-layout.ts';
 import { TapWorker } from './tap-worker.ts';
+import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
 import { newWatch, setWatched } from './watched.ts';
 import type { DirectionStart, DirectStart } from './worker-start.ts';
 
@@ -41,11 +47,11 @@ const RING_BYTES = 2 ** 18;
 const COMMAND_RING_BYTES = 2 ** 12;
 /** With virtio, Ethernet, IP and TCP headers. */
 const LONGEST_FRAME = SUPER_FRAME_BYTES + 128;
-/** What the stage's clock does between two steps: pings of 200 a second. */
-const STEP_MS = 5;
 /** A step that is sure to find something waits as the worker of a node does. */
 const SHORT_MS = 1;
-const PROBE_BYTES = 64;
+/** A STUN request, a probe and a reply: their first bytes. */
+const CONTROL_TYPES = [0, TYPE_PROBE, TYPE_PROBE_REPLY];
+const CONTROL_BYTES = 64;
 /** Random numbers of 32 bits in a node: one that is no small integer for V8. */
 const FIRST_INDEX = 0x9e37_79b9;
 
@@ -80,10 +86,18 @@ export class WorkerStage {
   readonly #frameAddress = addressOf(this.#frame);
   readonly #arrived = stableBytes(LONGEST_FRAME);
   readonly #arrivedAddress = addressOf(this.#arrived);
-  #nowMs = threadClock()();
+  readonly #scheduling = new ThreadScheduling();
 
-  /** @param start its offloads and sizes are used. Throws SystemError when the machine denies a descriptor or a loopback socket. */
-  constructor(start: DirectionStart, direct: DirectStart, keys: readonly DirectKeys[]) {
+  /**
+   * @param start its offloads and sizes are used
+   * @param clock as TapWorker's. Throws SystemError when the machine denies a descriptor or a loopback socket.
+   */
+  constructor(
+    start: DirectionStart,
+    direct: DirectStart,
+    keys: readonly DirectKeys[],
+    clock = threadClock(),
+  ) {
     const resources = open(direct);
     this.#resources = resources;
     this.#sender = new DatagramSender(resources.from.fd);
@@ -110,9 +124,8 @@ export class WorkerStage {
       direct: { ...direct, stats, socketFd: resources.to.fd, gro: resources.to.gro, ring: control },
     };
     const own = { bellFd: resources.bell.fd, stop: newStop(), pace: newPace() };
-    // The stage's clock makes a trickle of all that passes, so that the thread's scheduling stays as it is.
-    const pace = new Pace(own.pace, EGRESS_PACE, this.#nowMs);
-    this.#worker = new TapWorker({ ...own, egress, ingress }, pace, () => this.#nowMs);
+    const pace = new Pace(own.pace, EGRESS_PACE, clock(), this.#scheduling);
+    this.#worker = new TapWorker({ ...own, egress, ingress }, pace, clock);
     this.#sockaddrBytes = encodeSockaddr(4, '127.0.0.1', resources.to.port, this.#sockaddr);
     this.links = keys.map((linkKeys, index) => {
       const link = rehearsalLink(index);
@@ -120,7 +133,7 @@ export class WorkerStage {
       return link;
     });
     // The addresses must be bound before the first frame looks for them.
-    this.#turn(1, 0);
+    this.#worker.turn(1, 0);
   }
 
   /**
@@ -128,58 +141,79 @@ export class WorkerStage {
    * as many, or their segments where TAP takes no super-frames.
    */
   pass(frame: Uint8Array, count = 1): number {
-    const { near, far } = this.#resources;
+    const { near } = this.#resources;
     this.#frame.set(frame);
     for (let sent = 0; sent < count; sent++) {
       if (writeFrom(near.fds[0], this.#frameAddress, frame.length) !== frame.length) return 0;
     }
     // One step finds the frame, the next one sends it and finds that the socket has something, the third takes that.
-    this.#turn(2, SHORT_MS);
-    this.#turn(1, 0);
+    this.#worker.turn(2, SHORT_MS);
+    this.#worker.turn(1, 0);
+    return this.#takeArrived();
+  }
+
+  /**
+   * What a worker does besides carrying frames by the direct carrier: it takes commands and chunks from the main thread, gives it what has no
+   * path and what is not data, tells that a descriptor can be read and a link is used.
+   * @param frame of the first link
+   */
+  interrupt(frame: Uint8Array): void {
+    const { near, bell } = this.#resources;
+    setWatched(this.#watch, bell.fd);
+    for (const index of this.links.keys()) tell(this.#toEgress, TAG_CLEAR_PATH, encodeLink(index + 1));
+    this.#worker.turn(1, 0);
+    this.#frame.set(frame);
+    writeFrom(near.fds[0], this.#frameAddress, frame.length);
+    void this.#stats.nextUse();
+    // As the main thread, which is to be woken then.
+    for (const ring of this.#fromWorker) ring.announceSleep();
+    for (const [index, link] of this.links.entries()) {
+      this.#bind(index + 1, link);
+      // The next datagram comes from somewhere else.
+      this.#stats.clear(index + 1, 'ingress');
+    }
+    tell(this.#toIngress, 1, chunkOf(frame));
+    bell.signal();
+    this.#worker.turn(2, SHORT_MS);
+    for (const index of this.links.keys()) this.#setPath(index + 1);
+    this.#worker.turn(1, 0);
+    this.#frame.fill(0, 0, CONTROL_BYTES);
+    for (const type of CONTROL_TYPES) {
+      this.#frame[0] = type;
+      this.#sender.send(this.#sockaddrAddress, this.#sockaddrBytes, this.#frameAddress, CONTROL_BYTES, 0);
+    }
+    this.#worker.turn(1, SHORT_MS);
+    this.#worker.turn(1, 0);
+    this.#takeArrived();
+    for (const ring of this.#fromWorker) ring.awake();
+  }
+
+  #takeArrived(): number {
+    const { far } = this.#resources;
     let arrived = 0;
     while (readInto(far.fds[1], this.#arrivedAddress, this.#arrived.length) > 0) arrived++;
     for (const ring of this.#fromWorker) empty(ring);
     return arrived;
   }
 
-  /** What a worker does besides carrying frames: it takes commands, passes a probe on, tells that a descriptor can be read and a link is used. */
-  interrupt(): void {
-    const { bell } = this.#resources;
-    setWatched(this.#watch, bell.fd);
-    this.#turn(1, 0);
-    void this.#stats.nextUse();
-    for (const [index, link] of this.links.entries()) {
-      this.#bind(index + 1, link);
-      // The next datagram comes from somewhere else.
-      this.#stats.clear(index + 1, 'ingress');
-    }
-    bell.signal();
-    this.#turn(1, SHORT_MS);
-    this.#turn(1, 0);
-    this.#frame.fill(0, 0, PROBE_BYTES);
-    this.#frame[0] = TYPE_PROBE;
-    this.#sender.send(this.#sockaddrAddress, this.#sockaddrBytes, this.#frameAddress, PROBE_BYTES, 0);
-    this.#turn(1, SHORT_MS);
-    this.#turn(1, 0);
-  }
-
   close(): void {
+    // What passes here at once looks like a stream.
+    this.#scheduling.setBatch(false);
     for (const resource of Object.values(this.#resources)) resource.close();
-  }
-
-  #turn(steps: number, waitMs: number): void {
-    this.#nowMs += STEP_MS * steps;
-    this.#worker.turn(steps, waitMs);
   }
 
   #addLink(link: number, keys: DirectKeys, addresses: RehearsalLink): void {
     const keyed = encodeKeyed({ link, slot: link, index: (FIRST_INDEX + link) | 0, keys });
-    const to = { sockaddr: this.#sockaddr, sockaddrLength: this.#sockaddrBytes, channel: 0 };
     tell(this.#toIngress, TAG_ADD_RECEIVER, keyed);
     tell(this.#toEgress, TAG_SET_SENDER, keyed);
-    tell(this.#toEgress, TAG_SET_PATH, encodePath({ link, datagramBytes: DATAGRAM_BYTES, ...to }));
+    this.#setPath(link);
     tell(this.#toIngress, TAG_BIND, encodeBind(link, KIND_MAC, addresses.to.mac));
     this.#bind(link, addresses);
+  }
+
+  #setPath(link: number): void {
+    const to = { sockaddr: this.#sockaddr, sockaddrLength: this.#sockaddrBytes, channel: 0 };
+    tell(this.#toEgress, TAG_SET_PATH, encodePath({ link, datagramBytes: DATAGRAM_BYTES, ...to }));
   }
 
   #bind(link: number, { from }: RehearsalLink): void {
@@ -208,6 +242,15 @@ function open(direct: DirectStart): Resources {
     for (const resource of opened) resource.close();
     throw error;
   }
+}
+
+/** As the main thread gives a frame to a worker. */
+function chunkOf(packet: Uint8Array): Uint8Array {
+  const frame = packet.subarray(VIRTIO_HEADER_BYTES);
+  const chunk = new Uint8Array(DOWNLINK_HEADROOM + CHUNK_HEADER_BYTES + frame.length);
+  writeChunkHeader(chunk, DOWNLINK_HEADROOM, CHUNK_WHOLE, 0, 0, 0, 0);
+  chunk.set(frame, DOWNLINK_HEADROOM + CHUNK_HEADER_BYTES);
+  return chunk;
 }
 
 function tell(ring: RingProducer, tag: number, payload: Uint8Array): void {
