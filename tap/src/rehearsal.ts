@@ -7,7 +7,7 @@ import { WorkerStage } from './worker-stage.ts';
 import type { DirectionStart, DirectStart } from './worker-start.ts';
 
 /** Rounds of all packets and one super-frame, after which V8 has compiled what a packet meets. */
-const ROUNDS = 400;
+const ROUNDS = 320;
 /** A slow machine gets as far as it gets in this time, so that no start waits for it. */
 const BUDGET_MS = 300;
 /** What V8 has not seen a function do makes it give up its best code for it: so each thing is to be done early, and now and then. */
