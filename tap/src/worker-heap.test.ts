@@ -10,7 +10,7 @@ const ROUNDS = 500;
 const SMALL_FRAMES = 8;
 
 /** Making frames and telling the time, which is none of the worker's work. */
-const OF_THE_STAGE = ['pass', '#takeArrived'];
+const OF_THE_STAGE = ['pass', '#put', '#carry', '#takeArrived'];
 /** The clock is read once when a worker wakes, however many packets it finds; V8 may make one function of these. */
 const PER_WAKE_UP = ['now', 'step', 'turn', 'look'];
 /** Of WorkerStage.pass(), which is called twice in a round. */

@@ -47,6 +47,8 @@ const RING_BYTES = 2 ** 18;
 const COMMAND_RING_BYTES = 2 ** 12;
 /** With virtio, Ethernet, IP and TCP headers. */
 const LONGEST_FRAME = SUPER_FRAME_BYTES + 128;
+/** A stream, within any window of Pace's. */
+const STREAM_BYTES = 2 ** 30;
 /** A step that is sure to find something waits as the worker of a node does. */
 const SHORT_MS = 1;
 /** A STUN request, a probe and a reply: their first bytes. */
@@ -87,6 +89,7 @@ export class WorkerStage {
   readonly #arrived = stableBytes(LONGEST_FRAME);
   readonly #arrivedAddress = addressOf(this.#arrived);
   readonly #scheduling = new ThreadScheduling();
+  readonly #pace: Pace;
 
   /**
    * @param start its offloads and sizes are used
@@ -124,8 +127,8 @@ export class WorkerStage {
       direct: { ...direct, stats, socketFd: resources.to.fd, gro: resources.to.gro, ring: control },
     };
     const own = { bellFd: resources.bell.fd, stop: newStop(), pace: newPace() };
-    const pace = new Pace(own.pace, EGRESS_PACE, clock(), this.#scheduling);
-    this.#worker = new TapWorker({ ...own, egress, ingress }, pace, clock);
+    this.#pace = new Pace(own.pace, EGRESS_PACE, clock(), this.#scheduling);
+    this.#worker = new TapWorker({ ...own, egress, ingress }, this.#pace, clock);
     this.#sockaddrBytes = encodeSockaddr(4, '127.0.0.1', resources.to.port, this.#sockaddr);
     this.links = keys.map((linkKeys, index) => {
       const link = rehearsalLink(index);
@@ -141,11 +144,22 @@ export class WorkerStage {
    * as many, or their segments where TAP takes no super-frames.
    */
   pass(frame: Uint8Array, count = 1): number {
-    const { near } = this.#resources;
+    for (let sent = 0; sent < count; sent++) if (!this.#put(frame)) return 0;
+    return this.#carry();
+  }
+
+  /** The same of several frames, 8 at most and two super-frames among them, that the worker finds at once. */
+  passTogether(frames: readonly Uint8Array[]): number {
+    for (const frame of frames) if (!this.#put(frame)) return 0;
+    return this.#carry();
+  }
+
+  #put(frame: Uint8Array): boolean {
     this.#frame.set(frame);
-    for (let sent = 0; sent < count; sent++) {
-      if (writeFrom(near.fds[0], this.#frameAddress, frame.length) !== frame.length) return 0;
-    }
+    return writeFrom(this.#resources.near.fds[0], this.#frameAddress, frame.length) === frame.length;
+  }
+
+  #carry(): number {
     // One step finds the frame, the next one sends it and finds that the socket has something, the third takes that.
     this.#worker.turn(2, SHORT_MS);
     this.#worker.turn(1, 0);
@@ -154,10 +168,11 @@ export class WorkerStage {
 
   /**
    * What a worker does besides carrying frames by the direct carrier: it takes commands and chunks from the main thread, gives it what has no
-   * path and what is not data, tells that a descriptor can be read and a link is used.
+   * path and what is not data, tells that a descriptor can be read and a link is used, and notices that a stream begins.
    * @param frame of the first link
    */
   interrupt(frame: Uint8Array): void {
+    this.#pace.add(STREAM_BYTES);
     const { near, bell } = this.#resources;
     setWatched(this.#watch, bell.fd);
     for (const index of this.links.keys()) tell(this.#toEgress, TAG_CLEAR_PATH, encodeLink(index + 1));
