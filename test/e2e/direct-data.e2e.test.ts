@@ -4,6 +4,7 @@ import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
+import { Reaper } from '../lab/reaper.ts';
 
 // The data plane of the direct carrier over real TAP devices: two network namespaces joined by a veth pair, one Tap in each, keys fixed
 // by hand. It runs from what `npm run build` made.
@@ -29,11 +30,17 @@ type Report = z.infer<typeof report>;
 let namespaces: [string, string] = ['', ''];
 let count = 0;
 let children: ChildProcess[] = [];
+let reaper: Reaper;
 
-beforeEach(() => {
+beforeEach(async () => {
   const [a, b] = [`kith-direct-${process.pid}-${count}a`, `kith-direct-${process.pid}-${count++}b`];
   namespaces = [a, b];
-  for (const namespace of namespaces) ip('netns', 'add', namespace);
+  // Whatever ends this process, the namespaces go.
+  reaper = await Reaper.start();
+  for (const namespace of namespaces) {
+    await reaper.order({ namespace });
+    ip('netns', 'add', namespace);
+  }
   ip('link', 'add', 'wire', 'netns', a, 'type', 'veth', 'peer', 'name', 'wire', 'netns', b);
   for (const [index, namespace] of namespaces.entries()) {
     ip('-n', namespace, 'addr', 'add', `10.9.0.${index + 1}/24`, 'dev', 'wire');
@@ -42,10 +49,10 @@ beforeEach(() => {
   }
 });
 
-afterEach(() => {
+afterEach(async () => {
   for (const child of children) child.kill('SIGKILL');
   children = [];
-  for (const namespace of namespaces) ip('netns', 'delete', namespace);
+  await reaper.clean(true);
 });
 
 function ip(...args: string[]): void {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Reaper } from '../lab/reaper.ts';
 
 // Real TAP devices, each in a fresh network namespace, so that nothing of the host is touched. Worker threads share the
 // namespace of their process, hence one child process per scenario; it runs from what `npm run build` made.
@@ -13,19 +14,23 @@ const SELF = 0xfffe;
 /** Link number of the host that the scenarios play. */
 const PEER = 7;
 
+let reaper: Reaper;
 let namespace = '';
 let count = 0;
 let children: ChildProcess[] = [];
 
-beforeEach(() => {
+beforeEach(async () => {
   namespace = `kith-tap-${process.pid}-${count++}`;
+  // Whatever ends this process, the namespace goes.
+  reaper = await Reaper.start();
+  await reaper.order({ namespace });
   execFileSync('ip', ['netns', 'add', namespace]);
 });
 
-afterEach(() => {
+afterEach(async () => {
   for (const child of children) child.kill('SIGKILL');
   children = [];
-  execFileSync('ip', ['netns', 'delete', namespace]);
+  await reaper.clean(true);
 });
 
 /** @param within the command line that runs the scenario's program; its own mounts stay its own */
