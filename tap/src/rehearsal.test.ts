@@ -40,7 +40,7 @@ const OF_THE_STAGE = [
   'pass',
   'passTogether',
   'interrupt',
-  '#write',
+  '#put',
   '#carry',
   '#takeArrived',
   '#bind',

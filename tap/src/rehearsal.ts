@@ -6,7 +6,7 @@ import { type RehearsalFrames, rehearsalFrames } from './rehearsal-frames.ts';
 import { WorkerStage } from './worker-stage.ts';
 import type { DirectionStart, DirectStart } from './worker-start.ts';
 
-/** Rounds of all packets and one super-frame, after which V8 has compiled what a packet meets. */
+/** Rounds of all packets and some super-frames, after which V8 has compiled what a packet meets. */
 const ROUNDS = 240;
 /** A slow machine gets as far as it gets in this time, so that no start waits for it. */
 const BUDGET_MS = 300;
@@ -20,7 +20,7 @@ const ROUNDS_PER_PLAIN = 3;
 const TOGETHER = 5;
 
 /**
- * Sends frames through a worker of its own. V8 compiles what it has seen run, for what it has seen it do; without this a node's first packets pay for it:
+ * Sends frames through workers of its own. V8 compiles what it has seen run, for what it has seen it do; without this a node's first packets pay for it:
  * measured on 2 cores, its first second of TCP ran at half speed, and a lone ping took half as long again. False when the frames did not
  * arrive, as on a host whose loopback device is down: then all works as well, if later at full speed.
  */
@@ -32,8 +32,9 @@ export function rehearse(start: DirectionStart, direct: DirectStart): boolean {
   const stages: WorkerStage[] = [];
   try {
     // Two that take turns: what V8 compiles for the only worker there is, and its closures, is thrown away when the node's own begins to run.
-    for (const clock of [threadClock(), fastClock()])
+    for (const clock of [threadClock(), fastClock()]) {
       stages.push(new WorkerStage(start, direct, [sealed, plain], clock));
+    }
     return play(stages, start.mtu, untilMs);
   } catch (error) {
     // No descriptor, no loopback address: what the node itself lacks, its own start will tell.

@@ -92,8 +92,9 @@ export class WorkerStage {
   readonly #pace: Pace;
 
   /**
+   * Throws SystemError when the machine denies a descriptor or a loopback socket.
    * @param start its offloads and sizes are used
-   * @param clock as TapWorker's. Throws SystemError when the machine denies a descriptor or a loopback socket.
+   * @param clock as TapWorker's
    */
   constructor(
     start: DirectionStart,
@@ -173,12 +174,11 @@ export class WorkerStage {
    */
   interrupt(frame: Uint8Array): void {
     this.#pace.add(STREAM_BYTES);
-    const { near, bell } = this.#resources;
+    const { bell } = this.#resources;
     setWatched(this.#watch, bell.fd);
     for (const index of this.links.keys()) tell(this.#toEgress, TAG_CLEAR_PATH, encodeLink(index + 1));
     this.#worker.turn(1, 0);
-    this.#frame.set(frame);
-    writeFrom(near.fds[0], this.#frameAddress, frame.length);
+    this.#put(frame);
     void this.#stats.nextUse();
     // As the main thread, which is to be woken then.
     for (const ring of this.#fromWorker) ring.announceSleep();
