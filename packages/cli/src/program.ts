@@ -2,13 +2,9 @@ import { describeError, KithError } from '@kith/base';
 import { jsonSchema, loadConfig } from '@kith/config';
 import { Command, CommanderError } from 'commander';
 import { configPath } from './config-path.ts';
-import { doctor } from './doctor/doctor.ts';
-import { down } from './down.ts';
 import { CommandFailure, EXIT, EXIT_HELP, type ExitCode } from './exit-codes.ts';
-import { status } from './status.ts';
 import { addTincanCommand } from './tincan.ts';
 import { addTrustCommands } from './trust.ts';
-import { up } from './up.ts';
 import { versionReport } from './version.ts';
 
 /** Where a command writes: answers to `out`, everything about them to `err`. */
@@ -37,6 +33,7 @@ export async function runKith(args: readonly string[], output: Output): Promise<
   }
 }
 
+/** Each command loads its own modules when it is run: doctor's, which speak XMPP, would take status half its time. */
 function buildProgram(output: Output, state: { code: ExitCode }): Command {
   const print = (line: string) => output.out(`${line}\n`);
   const warn = (line: string) => output.err(`kith: notice: ${line}\n`);
@@ -53,6 +50,7 @@ function buildProgram(output: Output, state: { code: ExitCode }): Command {
     .option(...CONFIG_OPTION)
     .option('--foreground', 'stay, and write the log to standard output (for service managers)', false)
     .action(async (options: { config?: string; foreground: boolean }) => {
+      const { up } = await import('./up.ts');
       await up(configPath(options.config), options.foreground, print, warn);
     });
   program
@@ -60,6 +58,7 @@ function buildProgram(output: Output, state: { code: ExitCode }): Command {
     .description('end a running network')
     .option(...CONFIG_OPTION)
     .action(async (options: { config?: string }) => {
+      const { down } = await import('./down.ts');
       await down(configPath(options.config), print);
     });
   program
@@ -75,6 +74,7 @@ function buildProgram(output: Output, state: { code: ExitCode }): Command {
     )
     .action(
       async (name: string | undefined, options: { config?: string; json: boolean; events?: string }) => {
+        const { status } = await import('./status.ts');
         const print = (text: string) => output.out(text);
         state.code = await status(configPath(options.config), options.json, print, options.events ?? name);
       },
@@ -90,6 +90,7 @@ function buildProgram(output: Output, state: { code: ExitCode }): Command {
       false,
     )
     .action(async (options: { config?: string; json: boolean }) => {
+      const { doctor } = await import('./doctor/doctor.ts');
       state.code = await doctor(configPath(options.config), options.json, (text) => output.out(text));
     });
   program

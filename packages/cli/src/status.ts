@@ -7,7 +7,6 @@ import { readPidFile } from './pid-file.ts';
 import { requestStatus, statusSocket } from './status-client.ts';
 import { formatEvents, formatStatus } from './status-text.ts';
 import { PID_FILE } from './supervisor.ts';
-import { readTincanStatus } from './tincan-status.ts';
 
 /** What is known of a network, and the exit code that goes with it. */
 export interface StatusAnswer {
@@ -68,6 +67,7 @@ export async function askStatus(place: NetworkPlace, eventsOf?: string): Promise
 
 async function withoutController(place: NetworkPlace, reason: string): Promise<StatusAnswer> {
   const report = silentReport(place, reason);
+  const { readTincanStatus } = await import('./tincan-status.ts');
   return { report: { ...report, ...(await readTincanStatus(place)) }, code: EXIT.degraded };
 }
 

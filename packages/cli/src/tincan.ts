@@ -5,7 +5,6 @@ import { findUser, type GatewayStart, type Owner, type TincanStart } from '@kith
 import type { Command } from 'commander';
 import { makeForRoot } from './directories.ts';
 import { CommandFailure, EXIT } from './exit-codes.ts';
-import { runTincanPair } from './tincan-pair.ts';
 
 /** Where a tincan without a network keeps its identity and its API's secret, in a directory of the interface's name. */
 const STATE_ROOT = '/var/lib/kith-tincan';
@@ -126,6 +125,7 @@ async function runTincan({ tincan, gateway }: Starts, warn: (line: string) => vo
   makeForRoot(tincan.state_dir);
   if (tincan.api_auth === 'none')
     warn('every process of this machine may make links and read and send packets (--api-auth none)');
+  const { runTincanPair } = await import('./tincan-pair.ts');
   const failure = await runTincanPair(tincan, (tincan_port) => {
     // tincan made it if it was missing.
     const secret = readFileSync(join(tincan.runtime_dir, 'api.secret'), 'utf8').trim();
