@@ -1,4 +1,4 @@
-import { ThreadScheduling } from '@kith/posix';
+import type { ThreadScheduling } from '@kith/posix';
 
 /**
  * From this rate on a worker sees a stream. It is about one super-frame a millisecond: below it there is nothing to gather, and
@@ -41,12 +41,7 @@ export class Pace {
    * To be made in the worker's own thread. `own` is its place in `shared`; `nowMs`, here and in look(), is of one monotonic
    * clock for both threads.
    */
-  constructor(
-    shared: SharedPace,
-    own: number,
-    nowMs: number,
-    scheduling: Scheduling = new ThreadScheduling(),
-  ) {
+  constructor(shared: SharedPace, own: number, nowMs: number, scheduling: Scheduling) {
     this.#shared = shared;
     this.#own = own;
     this.#scheduling = scheduling;

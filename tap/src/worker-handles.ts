@@ -1,3 +1,4 @@
+import { compileEarly, compileLate } from '@kith/base';
 import { newPace } from './pace.ts';
 import { WorkerHandle } from './worker-handle.ts';
 import type { DirectionStart } from './worker-start.ts';
@@ -18,6 +19,8 @@ export class WorkerHandles {
 
   /** Starts the threads. `onDeath` is called for each that ends without having been asked to. */
   launch(egress: DirectionStart, ingress: DirectionStart, onDeath: (error: Error) => void): void {
+    // They rehearse.
+    compileEarly();
     const pace = newPace();
     for (const worker of this.#all) {
       const own = {
@@ -30,7 +33,11 @@ export class WorkerHandles {
 
   /** Settles when all stand before their loops. Rejects with SystemError when one ends before that. */
   async ready(): Promise<void> {
-    await Promise.all(this.#all.map((worker) => worker.ready()));
+    try {
+      await Promise.all(this.#all.map((worker) => worker.ready()));
+    } finally {
+      compileLate();
+    }
   }
 
   /** Wakes who sends. */

@@ -8,7 +8,6 @@ import {
   type SocketPair,
   socketPair,
   stableBytes,
-  ThreadScheduling,
   UdpSocket,
   writeFrom,
 } from '@kith/posix';
@@ -34,6 +33,7 @@ import { DOWNLINK_HEADROOM } from './downlink.ts';
 import { EGRESS_PACE, newPace, Pace } from './pace.ts';
 import { type RehearsalLink, rehearsalLink, SUPER_FRAME_BYTES } from './rehearsal-frames.ts';
 import { newStop } from './stop.ts';
+import { StreamMode } from './stream-mode.ts';
 import { createTable } from './table-layout.ts';
 import { TapWorker } from './tap-worker.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
@@ -88,7 +88,8 @@ export class WorkerStage {
   readonly #frameAddress = addressOf(this.#frame);
   readonly #arrived = stableBytes(LONGEST_FRAME);
   readonly #arrivedAddress = addressOf(this.#arrived);
-  readonly #scheduling = new ThreadScheduling();
+  /** All of a rehearsal is compiled early. */
+  readonly #scheduling = new StreamMode(() => {});
   readonly #pace: Pace;
 
   /**

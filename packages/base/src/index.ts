@@ -2,6 +2,7 @@ export { ApiSockets } from './api-sockets.ts';
 export { type BackoffPolicy, backoffMs } from './backoff.ts';
 export { calmMoment, EARLY_MS, idleMoment, nextGridMoment } from './calm-grid.ts';
 export { BEAT_MS, PARENT_FD_VARIABLE, readStartDocument, watchParent } from './child-process.ts';
+export { COMPILE_LATE, compileEarly, compileLate } from './compile-times.ts';
 export {
   BugError,
   ConfigError,

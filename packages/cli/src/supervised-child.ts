@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { BEAT_MS, type Logger, monotonicMs, PARENT_FD_VARIABLE, Timers } from '@kith/base';
+import { BEAT_MS, COMPILE_LATE, type Logger, monotonicMs, PARENT_FD_VARIABLE, Timers } from '@kith/base';
 import { LineSplitter } from './line-splitter.ts';
 import { lockWait } from './lock-wait.ts';
 import type { LogSink } from './log-sink.ts';
@@ -106,7 +106,7 @@ export class SupervisedChild {
     const { name, main, document } = this.#spec;
     this.#lastWords = '';
     this.#policy.started(monotonicMs());
-    const child = spawn(process.execPath, [main], {
+    const child = spawn(process.execPath, [COMPILE_LATE, main], {
       cwd: '/',
       env: { ...environment(), [PARENT_FD_VARIABLE]: String(PARENT_FD) },
       // A group of its own: Ctrl-C at the terminal is for the supervisor, which ends its children in its own way.

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { describeError, PARENT_FD_VARIABLE } from '@kith/base';
+import { COMPILE_LATE, describeError, PARENT_FD_VARIABLE } from '@kith/base';
 import { type GatewayStart, type TincanStart, tincanListening } from '@kith/config';
 import { GATEWAY_MAIN } from '@kith/controller';
 import { TINCAN_MAIN } from '@kith/tincan';
@@ -62,7 +62,7 @@ export async function runTincanPair(
 }
 
 function start(main: string, document: object, more: readonly 'ipc'[]): ChildProcess {
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [COMPILE_LATE, main], {
     cwd: '/',
     env: { ...process.env, [PARENT_FD_VARIABLE]: String(PARENT_FD) },
     stdio: ['pipe', 'inherit', 'inherit', 'pipe', ...more],

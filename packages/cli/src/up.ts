@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { describeError, monotonicMs } from '@kith/base';
+import { COMPILE_LATE, describeError, monotonicMs } from '@kith/base';
 import { type KithConfig, loadConfig } from '@kith/config';
 import type { StatusReport } from '@kith/protocol';
 import { makeDirectories } from './directories.ts';
@@ -92,7 +92,7 @@ function spawnSupervisor(config: KithConfig): ChildProcess {
   // our output (a script, ssh) would wait for the end of the network.
   const log = openLog(join(runtime_dir, LOG_FILE));
   try {
-    return spawn(process.execPath, [SUPERVISOR_MAIN, config.file], {
+    return spawn(process.execPath, [COMPILE_LATE, SUPERVISOR_MAIN, config.file], {
       cwd: '/',
       // A session of its own: it outlives this terminal.
       detached: true,
