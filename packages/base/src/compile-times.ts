@@ -1,8 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 
-/** Bytes of bytecode that a function runs through before V8 asks whether to give it its best compiler: V8's own figure (66 KiB, flag-definitions.h). */
+// Node.js warns of flags that change while V8 runs. This one is a number that V8 reads anew whenever it gives a function its next budget, in each thread;
+// a thread that reads the old one compiles something a little earlier or later.
+
+/** Bytes of bytecode that a function runs through before V8 asks whether to give it its best compiler: the figure of Node.js 20's V8 (66 KiB, flag-definitions.h). */
 const EARLY_BYTES = 67_584;
-/** Thirty times that: what carries packets runs through as much in no time, what makes and keeps links in hours. */
+/** Thirty times that: what carries packets runs through as much soon, what makes and keeps links seldom. */
 const LATE_BYTES = 2_000_000;
 
 /**
