@@ -292,6 +292,23 @@ test('pieces of two links are never glued together', () => {
   expect(links).toEqual([0, 1]);
 });
 
+test('a piece of another super-frame is not glued to one whose identifier it shares', () => {
+  const payload = stream(4000);
+  const [first, second] = [7, 100_000].map((sequence) =>
+    // A chunker of its own for each, so that both count from the same number.
+    chunksOf(superFrame({ gso: 1000, sequence, payload }), 1500),
+  );
+  const [head, tail] = [first?.[0], second?.[1]];
+  if (head === undefined || tail === undefined) throw new Error('a super-frame made no chunks');
+  expect(tail.subarray(2, 4)).toEqual(head.subarray(2, 4));
+  const receiver = new Receiver(2);
+  receiver.take([head, tail]);
+  expect(receiver.received).toHaveLength(2);
+  const sequences = receiver.received.map(({ written }) => segmentsOf(written)[0]?.sequence);
+  expect(sequences[0]).toBe(7);
+  expect(sequences[1]).toBeGreaterThan(100_000);
+});
+
 test('hostile chunks neither throw nor come out as frames beyond what TAP takes', () => {
   const honest = fc
     .tuple(fields, chunkSize)

@@ -32,7 +32,7 @@ import {
   TX_UNICAST,
 } from './direct-stats.ts';
 import { VIRTIO_HEADER_BYTES } from './virtio-header.ts';
-import { putWord16, putWord32 } from './wire-bytes.ts';
+import { putWord16 } from './wire-bytes.ts';
 
 /** UDP_MAX_SEGMENTS of kernels before 6.9, less the one by which their check of the UDP header's 8 bytes may exceed it. */
 const MAX_SEGMENTS = 63;
@@ -313,16 +313,20 @@ export class DirectEgress {
   }
 
   #seal(sender: Sender, at: number, chunkBytes: number): boolean {
-    const bytes = this.#memory.bytes;
-    putWord32(bytes, at, (sender.aead === null ? TYPE_PLAIN : TYPE_SEALED) << 24);
-    putWord32(bytes, at + INDEX_AT, sender.peerIndex);
+    const view = this.#view;
+    view.setInt32(at, (sender.aead === null ? TYPE_PLAIN : TYPE_SEALED) << 24);
+    view.setInt32(at + INDEX_AT, sender.peerIndex);
     // The AEAD counts by itself, so that no caller can make a nonce repeat.
     if (sender.aead !== null) return sender.aead.seal(at, chunkBytes);
     const counter = sender.plainCounter++;
-    putWord32(bytes, at + COUNTER_AT, Math.floor(counter / 0x1_0000_0000));
-    putWord32(bytes, at + COUNTER_AT + 4, counter);
+    view.setInt32(at + COUNTER_AT, Math.floor(counter / 0x1_0000_0000));
+    view.setInt32(at + COUNTER_AT + 4, counter);
     const tagAt = at + DATAGRAM_HEADER_BYTES + chunkBytes;
-    for (let index = 0; index < 4; index++) this.#view.setInt32(tagAt + index * 4, sender.tag[index] ?? 0);
+    const { tag } = sender;
+    view.setInt32(tagAt, tag[0] ?? 0);
+    view.setInt32(tagAt + 4, tag[1] ?? 0);
+    view.setInt32(tagAt + 8, tag[2] ?? 0);
+    view.setInt32(tagAt + 12, tag[3] ?? 0);
     return true;
   }
 

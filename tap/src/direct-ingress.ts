@@ -31,7 +31,7 @@ import {
 import type { Gluer } from './gluer.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { TokenBucket } from './token-bucket.ts';
-import { word16, word32 } from './wire-bytes.ts';
+import { word16 } from './wire-bytes.ts';
 
 /** Receiver indices at once: each link has two while it changes keys. */
 export const MAX_RECEIVERS = 4096;
@@ -50,6 +50,10 @@ const CONTROL_BURST = 1024;
 
 /** Counters beyond this would not be exact in a double; a key ends after 2^30 datagrams. */
 const COUNTER_HIGH_LIMIT = 2 ** 21;
+
+/** The first word of a datagram: its type; the flags and the two bytes behind them are zero in this version. */
+const SEALED_HEAD = TYPE_SEALED << 24;
+const PLAIN_HEAD = TYPE_PLAIN << 24;
 
 /** Of a sealed link. */
 const NO_TAG = new Int32Array(0);
@@ -236,17 +240,14 @@ export class DirectIngress {
 
   /** @param channel of the TURN server that it came from; 0: from the peer itself */
   #takeData(slot: number, at: number, length: number, channel: number, nowMs: number): void {
-    const bytes = this.#memory.bytes;
-    const isSealed = bytes[at] === TYPE_SEALED;
-    // The flags and the two bytes behind them are zero in this version.
-    const reserved = (bytes[at + 1] ?? 0) | (bytes[at + 2] ?? 0) | (bytes[at + 3] ?? 0);
-    const receiver = this.#receiverOf(word32(bytes, at + INDEX_AT));
-    if (receiver === null || reserved !== 0 || (receiver.aead !== null) !== isSealed) {
+    const view = this.#view;
+    const receiver = this.#receiverOf(view.getInt32(at + INDEX_AT));
+    if (receiver === null || view.getInt32(at) !== (receiver.aead === null ? PLAIN_HEAD : SEALED_HEAD)) {
       this.#counters.add('dropped_unknown_receiver');
       return;
     }
-    const high = word32(bytes, at + COUNTER_AT) >>> 0;
-    const counter = high * 0x1_0000_0000 + (word32(bytes, at + COUNTER_AT + 4) >>> 0);
+    const high = view.getUint32(at + COUNTER_AT);
+    const counter = high * 0x1_0000_0000 + view.getUint32(at + COUNTER_AT + 4);
     if (high >= COUNTER_HIGH_LIMIT || !receiver.window.isFresh(counter)) {
       this.#counters.add('dropped_replayed');
       this.#stats.add(receiver.slot, REPLAYED, 1);
@@ -267,7 +268,7 @@ export class DirectIngress {
     this.#stats.add(receiver.slot, RX_DATAGRAMS, 1);
     const chunkAt = at + DATAGRAM_HEADER_BYTES;
     // Before the gluer writes into it.
-    if (hasUnicast(bytes, chunkAt, chunkBytes)) this.#stats.use(receiver.slot, RX_UNICAST);
+    if (hasUnicast(this.#memory.bytes, chunkAt, chunkBytes)) this.#stats.use(receiver.slot, RX_UNICAST);
     if (!this.#isSourceNoted || channel !== this.#notedChannel) {
       this.#isSourceNoted = true;
       this.#notedChannel = channel;
@@ -288,11 +289,10 @@ export class DirectIngress {
 
   /** In a time that does not depend on where the first difference is. */
   #hasTag(tag: Int32Array, at: number): boolean {
-    let difference = 0;
-    for (let index = 0; index < 4; index++) {
-      difference |= (tag[index] ?? 0) ^ this.#view.getInt32(at + index * 4);
-    }
-    return difference === 0;
+    const view = this.#view;
+    const low = ((tag[0] ?? 0) ^ view.getInt32(at)) | ((tag[1] ?? 0) ^ view.getInt32(at + 4));
+    const high = ((tag[2] ?? 0) ^ view.getInt32(at + 8)) | ((tag[3] ?? 0) ^ view.getInt32(at + 12));
+    return (low | high) === 0;
   }
 
   #takeControl(slot: number, at: number, length: number, nowMs: number): void {

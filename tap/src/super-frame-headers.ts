@@ -49,6 +49,11 @@ export class SuperFrameHeaders {
     return this.#headers.payloadAt;
   }
 
+  /** Where in the frame the header of TCP or UDP begins. */
+  get transportAt(): number {
+    return this.#headers.transportAt;
+  }
+
   /**
    * Reads the headers of a TCP or UDP piece (`kind`) whose headers and payload of together `length` bytes stand at `frameAt`; the
    * payload is the super-frame's from byte `offset` on. False when they are not what they should be: another protocol, no payload,

@@ -22,11 +22,3 @@ export function putWord32(data: Uint8Array, at: number, value: number): void {
   data[at + 2] = value >>> 8;
   data[at + 3] = value;
 }
-
-/** Whether two ranges of a buffer hold the same bytes. Word by word, which for 66 bytes of headers is three times as fast as byte by byte. */
-export function isEqualRange(view: DataView, a: number, b: number, length: number): boolean {
-  const words = length & ~3;
-  for (let at = 0; at < words; at += 4) if (view.getInt32(a + at) !== view.getInt32(b + at)) return false;
-  for (let at = words; at < length; at++) if (view.getUint8(a + at) !== view.getUint8(b + at)) return false;
-  return true;
-}
