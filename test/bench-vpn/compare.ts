@@ -1,5 +1,5 @@
-import { ConfigError, describeError } from '@kith/base';
-import { Ejabberd, execute, type Lab, type Say, Wire } from '../lab/index.ts';
+import { ConfigError, describeError, SystemError } from '@kith/base';
+import { Ejabberd, execute, type Host, type Lab, type Say, Wire } from '../lab/index.ts';
 import { type Measured, measure } from './measure.ts';
 import type { BenchOptions } from './options.mjs';
 import { Results } from './results.ts';
@@ -17,19 +17,17 @@ export async function makeStage(lab: Lab, congestionControl: string): Promise<St
   const client = await lab.host('alice');
   const server = await lab.host('bob');
   for (const host of [client, server]) {
-    const setting = `net.ipv4.tcp_congestion_control=${congestionControl}`;
-    const { code, stderr } = await host.exec('sysctl', ['-q', '-w', setting]);
-    if (code !== 0) {
+    // Else a connection begins with what the kernel remembers of the last one to that address (tcp_metrics), which was another system's, and after its
+    // losses grows as slowly as that one had to.
+    await set(host, 'net.ipv4.tcp_no_metrics_save=1');
+    await set(host, `net.ipv4.tcp_congestion_control=${congestionControl}`).catch((error: unknown) => {
       // A namespace may choose among those only that the machine allows to everybody (tcp(7), tcp_allowed_congestion_control).
       const cure = `net.ipv4.tcp_allowed_congestion_control must name ${congestionControl}, or another be chosen by --tcp`;
-      throw new ConfigError(
-        'TCP_UNKNOWN',
-        `no TCP ${congestionControl} for the hosts: ${stderr.trim()}; ${cure}`,
-        {
-          field: '--tcp',
-        },
-      );
-    }
+      throw new ConfigError('TCP_UNKNOWN', `no TCP ${congestionControl} for the hosts: ${cure}`, {
+        field: '--tcp',
+        cause: error,
+      });
+    });
   }
   let hub: Promise<Ejabberd> | undefined;
   return {
@@ -41,6 +39,11 @@ export async function makeStage(lab: Lab, congestionControl: string): Promise<St
       return hub;
     },
   };
+}
+
+async function set(host: Host, setting: string): Promise<void> {
+  const { code, stderr } = await host.exec('sysctl', ['-q', '-w', setting]);
+  if (code !== 0) throw new SystemError('SYSCTL_REFUSED', stderr.trim());
 }
 
 async function startHub(lab: Lab, users: readonly string[]): Promise<Ejabberd> {
