@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { startTimeOf } from '@kith/cli';
 import type { KithNode } from '../lab/index.ts';
 import type { Sample } from './trend.ts';
 
@@ -7,6 +8,12 @@ import type { Sample } from './trend.ts';
 export interface NodeProcess {
   readonly name: 'supervisor' | 'tincan' | 'controller';
   readonly pid: number;
+  /** In clock ticks since the machine started: the kernel gives a number out again, on a busy machine within the hour. */
+  readonly startTime: number;
+}
+
+export function isSame(one: NodeProcess, other: NodeProcess): boolean {
+  return one.pid === other.pid && one.startTime === other.startTime;
 }
 
 /** The processes of a node that run now; none when its supervisor does not. Read from files: no command is started. */
@@ -15,10 +22,10 @@ export async function processesOn(node: KithNode): Promise<NodeProcess[]> {
   const supervisor = Number(/"pid":\s*(\d+)/.exec(text)?.[1] ?? Number.NaN);
   if (!Number.isInteger(supervisor) || (await nameOf(supervisor)) !== 'supervisor') return [];
   const children = await readFile(`/proc/${supervisor}/task/${supervisor}/children`, 'utf8').catch(() => '');
-  const found: NodeProcess[] = [{ name: 'supervisor', pid: supervisor }];
-  for (const pid of children.split(' ').filter(Boolean).map(Number)) {
-    const name = await nameOf(pid);
-    if (name !== undefined) found.push({ name, pid });
+  const found: NodeProcess[] = [];
+  for (const pid of [supervisor, ...children.split(' ').filter(Boolean).map(Number)]) {
+    const [name, startTime] = [await nameOf(pid), startTimeOf(pid)];
+    if (name !== undefined && startTime !== undefined) found.push({ name, pid, startTime });
   }
   return found;
 }

@@ -7,7 +7,7 @@ import { type CardCounters, type CounterSample, cardCounters, counterProblems } 
 import { FlowWatch } from './flow-watch.ts';
 import { LogWatch } from './log-watch.ts';
 import type { SoakModel } from './model.ts';
-import { type NodeProcess, processesOn, sampleOf } from './process-table.ts';
+import { isSame, type NodeProcess, processesOn, sampleOf } from './process-table.ts';
 import { nodeName } from './steps.ts';
 import { ringNeighbour } from './traffic.ts';
 import { findLeaks, type Sample } from './trend.ts';
@@ -71,7 +71,8 @@ export class Watcher {
   readonly #world: SoakWorld;
   readonly #model: SoakModel;
   readonly #watched: readonly Watched[];
-  readonly #histories = new Map<number, ProcessHistory>();
+  /** By pid and start time. */
+  readonly #histories = new Map<string, ProcessHistory>();
 
   constructor(world: SoakWorld, model: SoakModel) {
     this.#world = world;
@@ -223,7 +224,7 @@ export class Watcher {
   async #processes(watched: Watched, index: number): Promise<Violation[]> {
     const now = await processesOn(watched.node);
     const gone = watched.processes.filter(
-      ({ pid }) => !now.some((process) => process.pid === pid) && !this.#world.killed.has(pid),
+      (one) => !now.some((process) => isSame(process, one)) && !this.#world.killed.has(one.pid),
     );
     watched.processes = now;
     const found: Violation[] = gone.map(({ name, pid }) => ({
@@ -234,23 +235,24 @@ export class Watcher {
       },
     }));
     if (this.coverage.looks % MEASURE_EVERY !== 0) return found;
-    for (const { name, pid } of now)
-      found.push(...(await this.#measure(`${nodeName(index)} ${name}`, index, pid)));
+    for (const process of now) found.push(...(await this.#measure(process, index)));
     return found;
   }
 
-  async #measure(label: string, node: number, pid: number): Promise<Violation[]> {
+  async #measure({ name, pid, startTime }: NodeProcess, node: number): Promise<Violation[]> {
+    const label = `${nodeName(node)} ${name}`;
+    const key = `${pid} ${startTime}`;
     const at = monotonicMs();
     const sample = await sampleOf(pid, at);
     if (sample === undefined) return [];
-    const history = this.#histories.get(pid) ?? { label, node, firstAt: at, samples: [] };
-    this.#histories.set(pid, history);
+    const history = this.#histories.get(key) ?? { label, node, firstAt: at, samples: [] };
+    this.#histories.set(key, history);
     history.samples.push(sample);
     if (history.samples.length > MAX_SAMPLES) {
       history.samples.splice(0, MAX_SAMPLES, ...history.samples.filter((_, index) => index % 2 === 0));
     }
     return findLeaks(history.samples, history.firstAt).map(({ resource, early, late }) => ({
-      key: `leak ${pid} ${resource}`,
+      key: `leak ${key} ${resource}`,
       text: `${label} (pid ${pid}) holds ever more ${resource}: at most ${early.toFixed(1)} early, at least ${late.toFixed(1)} late`,
       nodes: [node],
     }));

@@ -1,11 +1,13 @@
-import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
+import { lookup } from 'node:dns/promises';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls, type TLSSocket } from 'node:tls';
 import { domainToASCII } from 'node:url';
 import { PeerError, SystemError } from '@kith/base';
 import WebSocket from 'ws';
+import { connectAny } from './connect-any.ts';
 import { type HubSocket, TlsHubSocket, WebHubSocket } from './hub-socket.ts';
 import { LossError, lost, untrusted } from './loss.ts';
-import { type HubServer, hubHost } from './server-url.ts';
+import { type HubServer, hubHost, hubPort } from './server-url.ts';
 import { requestStartTls } from './starttls.ts';
 import type { Resolve } from './types.ts';
 
@@ -36,28 +38,16 @@ const TLS_FLOOR = 'TLSv1.2';
  * @throws LossError with PeerError XMPP_CERTIFICATE, XMPP_TLS, XMPP_NO_STARTTLS, or SystemError XMPP_CONNECT
  */
 export async function openSocket(options: SocketOptions): Promise<HubSocket> {
-  const { server, resolve, signal } = options;
+  const { server } = options;
   const host = hubHost(server);
-  const lookup = resolve === undefined ? undefined : await lookupOf(host, resolve, signal);
-  if (server.kind === 'wss') return openWebSocket(server.url, lookup, options);
-  const tcp = await openTcp(host, server.port, lookup, signal);
+  const tcp = await openTcp(host, hubPort(server), options);
+  if (server.kind === 'wss') return openWebSocket(server.url, host, tcp, options);
   if (server.kind === 'starttls') await requestStartTls(tcp, options.domain, options.signal);
   return new TlsHubSocket(await openTls(tcp, options, server.kind === 'tls'));
 }
 
-/** Resolves the host beforehand, because net.connect asks for names only and not whether an address may be used. */
-async function lookupOf(host: string, resolve: Resolve, signal: AbortSignal): Promise<LookupFunction> {
-  const addresses = await first<string[]>(
-    signal,
-    (given, reject) => void resolve(host).then(given, reject),
-    () => {},
-  );
-  const [one, ...others] = addresses.map((address) => ({ address, family: isIP(address) }));
-  if (one === undefined) throw new LossError(lost(new SystemError('XMPP_CONNECT', `${host} has no address`)));
-  return (_name, { all }, callback) => {
-    if (all === true) callback(null, [one, ...others]);
-    else callback(null, one.address, one.family);
-  };
+function gaveUp(signal: AbortSignal): ReturnType<typeof lost> {
+  return lost(new SystemError('XMPP_CONNECT', 'gave up connecting', { cause: signal.reason }));
 }
 
 /** Settles with the first of `ready` and failure; `discard` releases the half-made connection on failure. */
@@ -72,8 +62,7 @@ function first<T>(
       discard();
       reject(error instanceof LossError ? error : new LossError(classify(error)));
     };
-    const onAbort = () =>
-      fail(new SystemError('XMPP_CONNECT', 'gave up connecting', { cause: signal.reason }));
+    const onAbort = () => fail(new LossError(gaveUp(signal)));
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort);
     arrange((value) => {
@@ -83,25 +72,25 @@ function first<T>(
   });
 }
 
-function openTcp(
-  host: string,
-  port: number,
-  lookup: LookupFunction | undefined,
-  signal: AbortSignal,
-): Promise<Socket> {
-  const socket = connectTcp({ host, port, noDelay: true, ...(lookup === undefined ? {} : { lookup }) });
-  return first<Socket>(
+async function openTcp(host: string, port: number, { resolve, signal }: SocketOptions): Promise<Socket> {
+  const ask = resolve ?? systemAddresses;
+  const addresses = await first<string[]>(
     signal,
-    (resolve, reject) => {
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(socket);
-      });
-    },
-    // A destroyed socket may still report an error, and an error that nobody listens to ends the process.
-    () => socket.on('error', () => {}).destroy(),
+    (given, reject) => void ask(host).then(given, reject),
+    () => {},
   );
+  if (addresses.length === 0)
+    throw new LossError(lost(new SystemError('XMPP_CONNECT', `${host} has no address`)));
+  const connect = (address: string): Socket => connectTcp({ host: address, port, noDelay: true });
+  try {
+    return await connectAny(addresses, connect, signal);
+  } catch (error) {
+    throw new LossError(signal.aborted || !(error instanceof Error) ? gaveUp(signal) : classify(error));
+  }
+}
+
+async function systemAddresses(host: string): Promise<string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address);
 }
 
 function openTls(tcp: Socket, options: SocketOptions, direct: boolean): Promise<TLSSocket> {
@@ -136,19 +125,18 @@ function openTls(tcp: Socket, options: SocketOptions, direct: boolean): Promise<
   );
 }
 
-function openWebSocket(
-  url: string,
-  lookup: LookupFunction | undefined,
-  options: SocketOptions,
-): Promise<HubSocket> {
+function openWebSocket(url: string, host: string, tcp: Socket, options: SocketOptions): Promise<HubSocket> {
   const socket = new WebSocket(url, ['xmpp'], {
-    minVersion: TLS_FLOOR,
     maxPayload: options.maxMessage,
     // Stanzas are small; compression would cost memory per connection and leak lengths of secrets.
     perMessageDeflate: false,
     followRedirects: false,
-    ...(lookup === undefined ? {} : { lookup }),
-    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    createConnection: () =>
+      connectTls({
+        ...{ socket: tcp, host, minVersion: TLS_FLOOR },
+        ...(isIP(host) === 0 ? { servername: host } : {}),
+        ...(options.ca === undefined ? {} : { ca: options.ca }),
+      }),
   });
   return first<HubSocket>(
     options.signal,
@@ -159,7 +147,10 @@ function openWebSocket(
         resolve(new WebHubSocket(socket));
       });
     },
-    () => socket.on('error', () => {}).terminate(),
+    () => {
+      socket.on('error', () => {}).terminate();
+      tcp.on('error', () => {}).destroy();
+    },
   );
 }
 
@@ -178,7 +169,7 @@ function classify(error: Error): ReturnType<typeof lost> {
   if (code.startsWith('ERR_SSL_') || code === 'EPROTO') {
     return lost(new PeerError('XMPP_TLS', 'no TLS with the hub', { cause: error }));
   }
-  // When several addresses of a host were tried, the error is an aggregate whose own message is empty.
-  const cause = error.message === '' ? new Error(code || error.name) : error;
-  return lost(new SystemError('XMPP_CONNECT', 'cannot reach the hub', { field: 'xmpp.server', cause }));
+  return lost(
+    new SystemError('XMPP_CONNECT', 'cannot reach the hub', { field: 'xmpp.server', cause: error }),
+  );
 }

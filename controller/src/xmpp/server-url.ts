@@ -10,9 +10,16 @@ export function hubHost(server: HubServer): string {
   return server.kind === 'wss' ? new URL(server.url).hostname.replace(/^\[(.*)\]$/, '$1') : server.host;
 }
 
+/** The port at which the hub is looked for. */
+export function hubPort(server: HubServer): number {
+  return server.kind === 'wss' ? Number(new URL(server.url).port || HTTPS_PORT) : server.port;
+}
+
 /** IANA: xmpp-client 5222; 5223 is what servers use for direct TLS (XEP-0368). */
 const STARTTLS_PORT = 5222;
 const TLS_PORT = 5223;
+/** What a URL leaves out. */
+const HTTPS_PORT = 443;
 
 /**
  * Reads `xmpp.server`.

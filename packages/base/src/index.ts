@@ -14,4 +14,5 @@ export {
   SystemError,
 } from './errors.ts';
 export { createLogger, LOG_LEVELS, type Logger, type LogLevel } from './log.ts';
+export { SLOW_ADDRESSES } from './slow-addresses.ts';
 export { monotonicMs, Timers } from './timers.ts';

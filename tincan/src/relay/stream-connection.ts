@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext } from 'node:tls';
-import { describeError } from '@kith/base';
+import { describeError, SLOW_ADDRESSES } from '@kith/base';
 import { Deframer, toStream } from './stream-framing.ts';
 
 /**
@@ -46,8 +46,8 @@ export class StreamConnection {
     const name = isIP(host) === 0 ? { servername: host } : {};
     const socket =
       transport === 'tls'
-        ? connectTls({ host, port, secureContext: trusted(), ...name })
-        : connectTcp({ host, port });
+        ? connectTls({ host, port, secureContext: trusted(), ...name, ...SLOW_ADDRESSES })
+        : connectTcp({ host, port, ...SLOW_ADDRESSES });
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEPALIVE_MS);

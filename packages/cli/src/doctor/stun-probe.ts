@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { connect as connectTls, rootCertificates } from 'node:tls';
-import { describeError, SystemError, Timers } from '@kith/base';
+import { describeError, SLOW_ADDRESSES, SystemError, Timers } from '@kith/base';
 import {
   canonicalIp,
   classifyUdp,
@@ -115,8 +115,8 @@ export function askByStream(
   const authorities = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
   const name = isIP(host) === 0 ? { servername: host } : {};
   const socket: Socket = tls
-    ? connectTls({ host, port, ...authorities, ...name })
-    : connectTcp({ host, port });
+    ? connectTls({ host, port, ...authorities, ...name, ...SLOW_ADDRESSES })
+    : connectTcp({ host, port, ...SLOW_ADDRESSES });
   const answer = new Promise<number>((resolve, reject) => {
     const give = (why: string, cause?: unknown) => reject(new SystemError('STREAM_FAILED', why, { cause }));
     timers.after('give up', STREAM_MS, () => give(`no answer for ${STREAM_MS / 1000} s`));
