@@ -12,6 +12,7 @@ export interface NodeProcess {
   readonly startTime: number;
 }
 
+/** Whether both are one process: the same number, given out once. */
 export function isSame(one: NodeProcess, other: NodeProcess): boolean {
   return one.pid === other.pid && one.startTime === other.startTime;
 }
