@@ -6,7 +6,7 @@ import { Counters, MAIN_COUNTERS } from './counters.ts';
 import { MAX_MEMBERS } from './directory.ts';
 import { MAX_FRAMES_PER_MEMBER } from './held-frames.ts';
 import { Members } from './members.ts';
-import { advertisement, arpReply } from './neighbour-responder.ts';
+import { advertisement, arpReply, gratuitousArp } from './neighbour-responder.ts';
 import {
   BROADCAST,
   ethernet,
@@ -246,7 +246,7 @@ test('the kernel is told of the addresses of a link that came up, of none that a
   members.bound(LINK, KIND_IP4, IP_A);
   members.bound(LINK, KIND_IP6, IP6_A);
   expect(injected).toEqual([
-    arpReply(MAC_A, IP_A, MAC_SELF, IP_SELF),
+    gratuitousArp(MAC_A, IP_A, MAC_SELF),
     advertisement(MAC_A, IP6_A, MAC_SELF, null),
   ]);
   members.bound(LINK + 1, KIND_MAC, MAC_B);
@@ -254,8 +254,11 @@ test('the kernel is told of the addresses of a link that came up, of none that a
   expect(injected).toHaveLength(2);
 });
 
-const A_HAS_IP_A = arpReply(MAC_A, IP_A, MAC_SELF, IP_SELF);
-const B_HAS_IP_A = arpReply(MAC_B, IP_A, MAC_SELF, IP_SELF);
+// Unasked, and as an answer.
+const A_HAS_IP_A = gratuitousArp(MAC_A, IP_A, MAC_SELF);
+const B_HAS_IP_A = gratuitousArp(MAC_B, IP_A, MAC_SELF);
+const A_ANSWERS = arpReply(MAC_A, IP_A, MAC_SELF, IP_SELF);
+const B_ANSWERS = arpReply(MAC_B, IP_A, MAC_SELF, IP_SELF);
 
 test('an address that a link bound goes before what another member is said to have', () => {
   members.bound(LINK, KIND_MAC, MAC_A);
@@ -264,7 +267,7 @@ test('an address that a link bound goes before what another member is said to ha
   receive(TAG_NEIGHBOUR, whoHas(IP_A));
   members.unbinding(LINK);
   receive(TAG_NEIGHBOUR, whoHas(IP_A));
-  expect(injected).toEqual([A_HAS_IP_A, A_HAS_IP_A, B_HAS_IP_A]);
+  expect(injected).toEqual([A_HAS_IP_A, A_ANSWERS, B_ANSWERS]);
 });
 
 test("a member's address is told to the kernel once, and again when it is another one's", () => {
@@ -284,10 +287,10 @@ test('an address that two members were said to have stays with one, and goes to 
   members.set({ ...B, ip4: IP_A });
   members.set(A);
   receive(TAG_NEIGHBOUR, whoHas(IP_A));
-  expect(injectedNow()).toEqual([A_HAS_IP_A]);
+  expect(injectedNow()).toEqual([A_ANSWERS]);
   members.remove('a');
   receive(TAG_NEIGHBOUR, whoHas(IP_A));
-  expect(injectedNow()).toEqual([B_HAS_IP_A, B_HAS_IP_A]);
+  expect(injectedNow()).toEqual([B_HAS_IP_A, B_ANSWERS]);
 });
 
 test("a member's new addresses take the place of its old ones", () => {

@@ -9,7 +9,7 @@ import { assertMember, type Member } from './member.ts';
 import {
   advertisement,
   answerNeighbour,
-  arpReply,
+  gratuitousArp,
   type NeighbourMac,
   neighbourKind,
 } from './neighbour-responder.ts';
@@ -224,7 +224,7 @@ export class Members {
   #announce(mac: Uint8Array, kind: number, address: Uint8Array): void {
     const own = this.#parts.own();
     if (kind === KIND_IP6) this.#parts.inject(advertisement(mac, address, own.mac, null));
-    else if (own.ip4 !== null) this.#parts.inject(arpReply(mac, address, own.mac, own.ip4));
+    else if (own.ip4 !== null) this.#parts.inject(gratuitousArp(mac, address, own.mac));
   }
 
   /** Whether the frame asks for an address that is answered for here. */

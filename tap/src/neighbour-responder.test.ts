@@ -3,7 +3,13 @@ import { expect, test } from 'vitest';
 import { KIND_IP4, KIND_IP6 } from './addresses.ts';
 import { foldSum, sumWords } from './checksum.ts';
 import { inspectFrame, newFrameClaims } from './frame.ts';
-import { advertisement, answerNeighbour, arpReply, neighbourKind } from './neighbour-responder.ts';
+import {
+  advertisement,
+  answerNeighbour,
+  arpReply,
+  gratuitousArp,
+  neighbourKind,
+} from './neighbour-responder.ts';
 import {
   BROADCAST,
   ethernet,
@@ -52,6 +58,17 @@ test('an ARP request for a known address is answered as its owner would', () => 
     }),
   );
   expect(arpReply(MAC_A, IP_A, MAC_SELF, IP_SELF)).toEqual(answer(request(IP_A)));
+});
+
+test('gratuitous ARP names the owner as its target too, and goes to one station alone', () => {
+  expect(gratuitousArp(MAC_A, IP_A, MAC_SELF)).toEqual(
+    ethernet({
+      to: MAC_SELF,
+      from: MAC_A,
+      type: ARP,
+      payload: Uint8Array.from([0, 1, 8, 0, 6, 4, 0, 2, ...MAC_A, ...IP_A, ...MAC_A, ...IP_A]),
+    }),
+  );
 });
 
 test('other ARP is not answered: unknown target, own address announced, reply, forged sender, cut short', () => {

@@ -1,6 +1,6 @@
 import { IP4_BYTES, IP6_BYTES, isStationMac, KIND_IP4, KIND_IP6, MAC_BYTES } from './addresses.ts';
 import { foldSum, sumWords } from './checksum.ts';
-import { ETHERNET_HEADER_BYTES, SOURCE_AT } from './frame.ts';
+import { DESTINATION_AT, ETHERNET_HEADER_BYTES, SOURCE_AT } from './frame.ts';
 import { putWord16, word16 } from './wire-bytes.ts';
 
 const ETH_P_IP = 0x0800;
@@ -78,7 +78,7 @@ export function answerNeighbour(
     : answerSolicitation(data, offset, at, bytes, macOf);
 }
 
-/** An ARP reply that nobody asked for: `ip` is at `mac`; to `toMac`, which has `toIp`. */
+/** An ARP reply: `ip` is at `mac`; to `toMac`, which has `toIp`. */
 export function arpReply(mac: Uint8Array, ip: Uint8Array, toMac: Uint8Array, toIp: Uint8Array): Uint8Array {
   const frame = new Uint8Array(ETHERNET_HEADER_BYTES + ARP_BYTES);
   putEthernet(frame, toMac, mac, ETH_P_ARP);
@@ -89,6 +89,16 @@ export function arpReply(mac: Uint8Array, ip: Uint8Array, toMac: Uint8Array, toI
   frame.set(ip, at + ARP_SENDER_IP_AT);
   frame.set(toMac, at + ARP_TARGET_MAC_AT);
   frame.set(toIp, at + ARP_TARGET_IP_AT);
+  return frame;
+}
+
+/**
+ * A gratuitous ARP reply (RFC 5944 §4.6), for `toMac` alone: `ip` is at `mac`. Linux believes one at once; another reply that names a new
+ * MAC it does not within a second of the last news of the address (locktime of arp(7); arp_process of net/ipv4/arp.c).
+ */
+export function gratuitousArp(mac: Uint8Array, ip: Uint8Array, toMac: Uint8Array): Uint8Array {
+  const frame = arpReply(mac, ip, mac, ip);
+  frame.set(toMac, DESTINATION_AT);
   return frame;
 }
 

@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EventFd } from '@kith/posix';
 import { LINK_ALL, Tap, VIRTIO_HEADER_BYTES } from '@kith/tap';
@@ -180,6 +180,23 @@ const scenarios = {
     tap.bindLink(PEER, { mac: PEER_MAC, ip4: PEER_IP, ip6: null });
     const isAnswered = await ping;
     report({ isAnswered, askedAfterMs, answeredAfterMs: performance.now() - boundAt, unicasts: tags });
+    await tap.close();
+  },
+
+  async moved() {
+    const tap = await Tap.open(OPTIONS);
+    playPeer(tap, []);
+    // What a fast machine does within the kernel's one second, a slow one does within a minute.
+    writeFileSync('/proc/sys/net/ipv4/neigh/kith0/locktime', '6000');
+    const neighbour = () => run('ip', 'neigh', 'show', '172.31.0.2', 'dev', 'kith0').trim();
+    tap.bindLink(PEER, { mac: PEER_MAC, ip4: PEER_IP, ip6: null });
+    await pinged('-c', '1', '172.31.0.2');
+    const before = neighbour();
+    tap.unbindLink(PEER);
+    tap.bindLink(OTHER, { mac: OTHER_MAC, ip4: PEER_IP, ip6: null });
+    const until = performance.now() + 5_000;
+    while (neighbour() === before && performance.now() < until) await pause(5);
+    report({ before, after: neighbour() });
     await tap.close();
   },
 

@@ -106,6 +106,13 @@ test('a link that comes up is told to a kernel that waits for an ARP reply', asy
   });
 });
 
+test('an address that moves to another node is told to a kernel that has just learned where it was', async () => {
+  expect(await play('moved')).toEqual({
+    before: expect.stringContaining('02:00:00:00:00:02'),
+    after: expect.stringContaining('02:00:00:00:00:03'),
+  });
+});
+
 test('frames with stolen addresses never reach an application; bindings take effect in order', async () => {
   expect(await play('spoof')).toMatchObject({
     texts: ['nobody owns it yet', 'owner', 'the end'],
