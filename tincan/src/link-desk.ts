@@ -80,7 +80,8 @@ export class LinkDesk {
         isExcluded: (ip: string) => node().isExcluded(ip),
       };
       const slowdown = (): number => this.#slowdown.factor(monotonicMs());
-      const patience = (): Patience => this.#patience.of(node().direct?.network(), slowdown());
+      const isMissed = links.get(uid)?.isInUse(monotonicMs()) === true;
+      const patience = (): Patience => this.#patience.of(node().direct?.network(), slowdown(), isMissed);
       const relay = LinkRelay.open(servers, options, patience);
       try {
         const stunServer = await firstStunServer(servers);

@@ -83,3 +83,12 @@ test('traffic is what moves its counter', () => {
   link.noteTraffic(5, 11_000);
   expect(link.idleMs(12_000)).toBe(2_000);
 });
+
+test('a link is in use for 20 s after the last frame, and not before the first', () => {
+  const link = new LinkLiveness(0);
+  link.noteTraffic(0, 0);
+  expect(link.isInUse(1_000)).toBe(false);
+  link.noteTraffic(1, 1_000);
+  expect(link.isInUse(21_000)).toBe(true);
+  expect(link.isInUse(21_001)).toBe(false);
+});

@@ -53,6 +53,11 @@ export class LinkLiveness {
     return this.#traffic.idleMs(now);
   }
 
+  /** Whether somebody would miss the link. */
+  isInUse(now: number): boolean {
+    return this.#quietMs(now) <= IDLE_AFTER_MS;
+  }
+
   /** Something came over the control channel's session. */
   heard(now: number): void {
     this.#channel.heard(now);
@@ -79,7 +84,7 @@ export class LinkLiveness {
 
   /** To be called as Link.tick is. False: the peer is not there any more. */
   look(now: number, heardDirectly: number, dueAt = now): boolean {
-    this.#channel.setIdle(this.#quietMs(now) > IDLE_AFTER_MS, now, heardDirectly, dueAt);
+    this.#channel.setIdle(!this.isInUse(now), now, heardDirectly, dueAt);
     const isOver = this.#loss.isLost || this.#channel.isDead(now);
     if (isOver && !this.isCarried(now, heardDirectly)) return false;
     this.#isSuspect = this.#loss.isLost || this.#channel.isSuspect(now, heardDirectly);

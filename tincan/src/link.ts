@@ -231,6 +231,11 @@ export class Link {
     return this.#session.controlBuffered <= MAX_RELAY_BACKLOG && this.#send(message);
   }
 
+  /** Whether it carries data, or did until it fell silent. */
+  isInUse(now: number): boolean {
+    return this.#state === 'online' && this.#liveness.isInUse(now);
+  }
+
   /** Whether a tick each second is enough. */
   get isCalm(): boolean {
     return this.#state === 'online' && this.#liveness.isCalm;

@@ -38,6 +38,21 @@ test('on a machine that is slowed down it waits as much longer, 10.8 s at most',
   }
 });
 
+test('while data flows nothing is added for a busy machine', () => {
+  for (const isFirst of [true, false]) {
+    for (const [tookMs, slowdown] of [
+      [60_000, 1],
+      [1_000, 15],
+    ] as const) {
+      const need = new RelayNeed({ isFirst, tookMs, slowdown }, 0);
+      const after = isFirst ? 800 : 2_500;
+      expect(need.update(false, false, after - 1)).toBe(false);
+      expect(need.dueAt).toBe(after);
+      expect(need.update(false, false, after)).toBe(true);
+    }
+  }
+});
+
 test('a direct path must last half a minute before the relay is given back', () => {
   const need = new RelayNeed({ isFirst: true, tookMs: 200, slowdown: 1 }, 0);
   need.update(false, false, 800);

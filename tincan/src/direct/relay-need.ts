@@ -10,7 +10,7 @@ const SECOND_AFTER_MS = 2_500;
 /**
  * A link comes up within a second of the peer's answer, by a relay too, or two where a ClientHello was lost. One that took longer is between
  * busy machines: a path that has not answered yet says little then, and a relay is more to do. Such a pair looks for twice that time longer,
- * and any other for as much longer as this machine is slower; the second of these at most.
+ * and any other for as much longer as this machine is slower; the second of these at most, and none of it while data flows.
  */
 const BUSY_AFTER_MS = 2_000;
 const MOST_AFTER_MS = 10_000;
@@ -36,6 +36,8 @@ export interface NeedOptions {
 /** Decides when a link wants an address at a TURN server. Pure; times in ms. */
 export class RelayNeed {
   readonly #after: number;
+  /** Added to it while nothing flows. */
+  readonly #busyMs: number;
   #isDirect = false;
   #wasDirect = false;
   #isIdle = true;
@@ -44,7 +46,8 @@ export class RelayNeed {
 
   constructor({ isFirst, tookMs, slowdown }: NeedOptions, now: number) {
     const busyMs = tookMs > BUSY_AFTER_MS ? 2 * tookMs : FIRST_AFTER_MS * (slowdown - 1);
-    this.#after = Math.min(busyMs, MOST_AFTER_MS) + (isFirst ? FIRST_AFTER_MS : SECOND_AFTER_MS);
+    this.#busyMs = Math.min(busyMs, MOST_AFTER_MS);
+    this.#after = isFirst ? FIRST_AFTER_MS : SECOND_AFTER_MS;
     this.#since = now;
   }
 
@@ -62,6 +65,7 @@ export class RelayNeed {
   get dueAt(): number {
     if (this.#wants !== this.#isDirect) return Number.POSITIVE_INFINITY;
     if (this.#wants) return this.#since + KEEP_MS;
-    return this.#since + (this.#wasDirect && this.#isIdle ? IDLE_AFTER_MS : this.#after);
+    if (!this.#isIdle) return this.#since + this.#after;
+    return this.#since + (this.#wasDirect ? IDLE_AFTER_MS : this.#after + this.#busyMs);
   }
 }

@@ -55,3 +55,11 @@ test('a busy machine waits longer, a little while its own network is not known, 
     expect(patience.of({ v: 1, ip4, ip6: 'none' }, 10).ms).toBe(0);
   }
 });
+
+test('the successor of a link that is in use waits for nothing, however busy the machine', () => {
+  const patience = new RelayPatience();
+  patience.cameUp(9_000);
+  for (const ip4 of UDP_CLASSES) {
+    expect(patience.of({ v: 1, ip4, ip6: 'none' }, 15, true)).toEqual({ ms: 0, isKnown: true });
+  }
+});

@@ -47,9 +47,10 @@ export class RelayPatience {
    * not at all, however busy the machine: such a peer has no patience either, and its relay serves both.
    * @param network undefined: nobody looks at it
    * @param slowdown of this machine, see slowdown.ts
+   * @param isMissed the link is to take the place of one that carried data until now: somebody waits for it
    */
-  of(network: NetworkView | undefined, slowdown: number): Patience {
-    if (network === undefined) return NONE;
+  of(network: NetworkView | undefined, slowdown: number, isMissed = false): Patience {
+    if (network === undefined || isMissed) return NONE;
     if (isUnknown(network)) return { ms: Math.min(UNKNOWN_MS * slowdown, MOST_UNKNOWN_MS), isKnown: false };
     if (!isReachable(network)) return NONE;
     const wanted = Math.max(LEAST_MS * slowdown, 2 * Math.max(this.#upMs ?? 0, this.#lastMs));
