@@ -95,6 +95,7 @@ export function arpReply(mac: Uint8Array, ip: Uint8Array, toMac: Uint8Array, toI
 /**
  * A gratuitous ARP reply (RFC 5944 §4.6), for `toMac` alone: `ip` is at `mac`. Linux believes one at once; another reply that names a new
  * MAC it does not within a second of the last news of the address (locktime of arp(7); arp_process of net/ipv4/arp.c).
+ * A machine that is told to drop it (drop_gratuitous_arp of ip-sysctl) learns by asking, as from any other network.
  */
 export function gratuitousArp(mac: Uint8Array, ip: Uint8Array, toMac: Uint8Array): Uint8Array {
   const frame = arpReply(mac, ip, mac, ip);
