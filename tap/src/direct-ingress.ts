@@ -160,6 +160,11 @@ export class DirectIngress {
     this.#relays = this.#relays.filter((relay) => !sameSockaddr(relay, sockaddr));
   }
 
+  /** How many slots one receive can fill. */
+  get slots(): number {
+    return this.#receiver.slots;
+  }
+
   /** Takes what one call to the kernel gives. Returns the number of slots filled, or -errno. `nowMs` is of threadClock. */
   receive(nowMs: number): number {
     const filled = this.#receiver.receive();

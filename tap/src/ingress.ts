@@ -101,16 +101,11 @@ export class Ingress {
           );
   }
 
-  /**
-   * Takes a batch of what is there. True when that was all and the worker may sleep: the next record of the ring rings the bell. `nowMs` is of
-   * threadClock. Throws SystemError when the TAP device is gone.
-   */
+  /** As takeSocket when the socket can be read. */
   take(isSocketReadable: boolean, nowMs: number): boolean {
     this.#nowSeconds = Math.floor(nowMs / 1000);
     this.#hasWritten = false;
-    const isRingBusy = this.#drainRing();
-    const isSocketBusy = isSocketReadable && this.takeSocket(nowMs);
-    return !isRingBusy && !isSocketBusy && this.#downlink.announceSleep();
+    return isSocketReadable && this.takeSocket(nowMs);
   }
 
   /** Whether TAP was given any frame since the last take() began. */
@@ -118,17 +113,22 @@ export class Ingress {
     return this.#hasWritten;
   }
 
-  /** After a wait: the ring need not ring any more. */
-  awake(): void {
+  /**
+   * Takes a batch of the main thread's frames and commands. True when that was all and the worker may sleep: the next one rings the bell. Throws
+   * SystemError when the TAP device is gone.
+   */
+  takeRing(): boolean {
     this.#downlink.awake();
+    return !this.#drainRing() && this.#downlink.announceSleep();
   }
 
-  /** Takes a batch of datagrams; whether there may be more. `nowMs` is of threadClock. Throws as take() does. */
+  /** Takes a batch of datagrams; whether there may be more. `nowMs` is of threadClock. Throws as takeRing() does. */
   takeSocket(nowMs: number): boolean {
     if (this.#direct === null) return false;
     for (let count = 0; count < RECEIVES; count++) {
-      // Whatever an asynchronous error of the socket says (ICMP of some peer), the next datagram is behind it.
-      if (this.#direct.receive(nowMs) < 0) return false;
+      // Fewer than there was room for were all, which need not be asked for once more. Whatever an asynchronous error of the socket says (ICMP of
+      // some peer), the next datagram is behind it.
+      if (this.#direct.receive(nowMs) < this.#direct.slots) return false;
     }
     return true;
   }

@@ -71,6 +71,35 @@ test('small frames never make a batch thread, however many come at once', () => 
   expect(scheduling.calls).toBe(0);
 });
 
+test.each([
+  ['a ping', 98, 0.01, false],
+  ['a call', 200, 0.1, false],
+  ['a TCP stream of super-frames', 65_000, 10, true],
+  ['datagrams at full blast', 106, 150, true],
+])(
+  '%s, of frames with %i bytes and %d of them in a millisecond: a flow in which a worker lets others go first: %s',
+  (_, bytes, perMs, expected) => {
+    const pace = new Pace(newPace(), EGRESS_PACE, 0, new FakeScheduling());
+    for (let now = 0; now <= 1_000; now += 1 / perMs) {
+      pace.add(bytes);
+      pace.look(now);
+    }
+    expect(pace.isFlow).toBe(expected);
+  },
+);
+
+test('a flow ends with the first frame after a silence', () => {
+  const pace = new Pace(newPace(), EGRESS_PACE, 0, new FakeScheduling());
+  for (let now = 0; now <= 51; now += 0.01) {
+    pace.add(106);
+    pace.look(now);
+  }
+  expect(pace.isFlow).toBe(true);
+  pace.add(98);
+  pace.look(1_000);
+  expect(pace.isFlow).toBe(false);
+});
+
 test('the policy changes at most 20 times a second, whatever comes', () => {
   fc.assert(
     fc.property(

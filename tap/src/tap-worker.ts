@@ -35,9 +35,6 @@ export class TapWorker {
   readonly #pace: Pace;
   /** The descriptor that is watched for the main thread now. */
   #watched = NOTHING;
-  /** Whether the last look found anything: then there may be more soon. */
-  #hadWork = false;
-
   /** @param clock as threadClock */
   constructor({ bellFd, stop, egress, ingress }: WorkerStart, pace: Pace, clock = threadClock()) {
     this.#clock = clock;
@@ -74,27 +71,45 @@ export class TapWorker {
    */
   step(waitMs: number): boolean {
     if (isAskedToStop(this.#stop)) return false;
-    const nowMs = this.#clock();
-    this.#pace.look(nowMs);
     const poll = this.#poll;
-    const egress = this.#egress;
-    const ingress = this.#ingress;
-    const mayRest = ingress === null || ingress.take(poll.ready(SOCKET) !== 0, nowMs);
-    // The kernel answers an echo and acknowledges a segment during the call that brings it. POLLERR, which says that the device is gone, comes back as
-    // EBADFD from the read.
-    if (egress !== null && (poll.ready(TAP) !== 0 || ingress?.hasWritten === true)) egress.take(nowMs);
-    const isServed = egress === null || this.#serveMain(egress);
-    if (!mayRest || !isServed) poll.wait(0);
-    else if (this.#hadWork) restUntilReady(poll, waitMs);
+    const nowMs = this.#clock();
+    const isSocketBusy = this.#carry(nowMs);
+    // What is left has time: whoever waits for an answer would wait for all that a thread runs between its wake-up and the frame, out of empty caches.
+    this.#pace.look(nowMs);
+    const mayRest = this.#serveMain() && !isSocketBusy;
+    if (!mayRest) poll.wait(0);
+    else if (this.#pace.isFlow && this.#hasFound) restUntilReady(poll, waitMs);
     else poll.wait(waitMs);
-    this.#hadWork = poll.ready(TAP) !== 0 || poll.ready(SOCKET) !== 0 || poll.ready(BELL) !== 0;
-    if (poll.ready(BELL) !== 0) this.#bell.clear();
-    ingress?.awake();
     return true;
   }
 
+  /** Carries the frames that the last wait found. Whether the socket may have more. */
+  #carry(nowMs: number): boolean {
+    const poll = this.#poll;
+    const egress = this.#egress;
+    const ingress = this.#ingress;
+    const isSocketBusy = ingress?.take(poll.ready(SOCKET) !== 0, nowMs) === true;
+    // The kernel answers an echo and acknowledges a segment during the call that brings it. POLLERR, which says that the device is gone, comes back as
+    // EBADFD from the read.
+    if (egress !== null && (poll.ready(TAP) !== 0 || ingress?.hasWritten === true)) egress.take(nowMs);
+    return isSocketBusy;
+  }
+
+  /** Whether the last wait found anything: then there may be more soon. */
+  get #hasFound(): boolean {
+    const poll = this.#poll;
+    return poll.ready(TAP) !== 0 || poll.ready(SOCKET) !== 0 || poll.ready(BELL) !== 0;
+  }
+
+  /** Takes the main thread's frames and commands. True when that was all and the worker may sleep: the next one rings the bell. */
+  #serveMain(): boolean {
+    if (this.#poll.ready(BELL) !== 0) this.#bell.clear();
+    const mayRest = this.#ingress === null || this.#ingress.takeRing();
+    return (this.#egress === null || this.#serveEgress(this.#egress)) && mayRest;
+  }
+
   /** What the main thread wants of the egress. False when there is more of it. */
-  #serveMain(egress: Egress): boolean {
+  #serveEgress(egress: Egress): boolean {
     if (this.#poll.ready(WATCHED) !== 0) egress.tellReadable(this.#watched);
     const mayRest = egress.carryOutCommands();
     const watched = egress.watched;
