@@ -81,6 +81,7 @@ export class DirectIngress {
   readonly #stats: DirectStats;
   readonly #counters: Counters<IngressCounter>;
   readonly #limit: TokenBucket;
+  readonly #catchUp: () => boolean;
   readonly #receivers = new Map<number, Receiver>();
   /** The one that opened the last datagram, which is most often that of the next. */
   #last: Receiver | null = null;
@@ -92,7 +93,10 @@ export class DirectIngress {
   /** Whether the slot at hand came from one of them; undefined: nobody has asked. */
   #isFromRelay: boolean | undefined;
 
-  /** @param receiver its slots lie in `memory`, as do the gluer's chunks */
+  /**
+   * @param receiver its slots lie in `memory`, as do the gluer's chunks
+   * @param catchUp does what the main thread has asked for and nobody has done yet, addReceiver() among it; false when there was nothing
+   */
   constructor(
     memory: HotMemory,
     receiver: DatagramReceiver,
@@ -101,6 +105,7 @@ export class DirectIngress {
     stats: DirectStats,
     counters: Counters<IngressCounter>,
     nowMs: number,
+    catchUp: () => boolean,
   ) {
     this.#memory = memory;
     this.#view = new DataView(memory.bytes.buffer, memory.bytes.byteOffset, memory.bytes.byteLength);
@@ -110,6 +115,7 @@ export class DirectIngress {
     this.#stats = stats;
     this.#counters = counters;
     this.#limit = new TokenBucket(CONTROL_PER_SECOND, CONTROL_BURST, nowMs);
+    this.#catchUp = catchUp;
   }
 
   /** From now on datagrams with this index are received. The given keys are wiped. */
@@ -285,7 +291,9 @@ export class DirectIngress {
 
   #receiverOf(index: number): Receiver | null {
     if (this.#last?.index === index) return this.#last;
-    const receiver = this.#receivers.get(index);
+    let receiver = this.#receivers.get(index);
+    // The other end may use a key as soon as our main thread has told it so, before this thread has seen the command to add it.
+    if (receiver === undefined && this.#catchUp()) receiver = this.#receivers.get(index);
     if (receiver === undefined) return null;
     this.#last = receiver;
     this.#isSourceNoted = false;

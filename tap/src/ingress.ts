@@ -183,14 +183,21 @@ export class Ingress {
   }
 
   #newDirect(start: DirectStart, receiver: DatagramReceiver): DirectIngress {
+    const gluer = this.#newGluer(this.#memory.bytes, this.#memory.address);
     return new DirectIngress(
       this.#memory,
       receiver,
-      this.#newGluer(this.#memory.bytes, this.#memory.address),
+      gluer,
       new RingProducer(start.ring),
       new DirectStats(start.stats),
       this.#counters,
       this.#clock(),
+      () => {
+        if (!this.#downlink.peek()) return false;
+        gluer.flush();
+        while (this.#drainRing());
+        return true;
+      },
     );
   }
 

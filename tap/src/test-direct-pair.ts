@@ -121,6 +121,7 @@ export class Pair {
       this.stats,
       this.ingressCounters,
       0,
+      () => false,
     );
     const sockaddr = new Uint8Array(SOCKADDR_BYTES);
     const sockaddrLength = encodeSockaddr(4, '127.0.0.1', this.to.port, sockaddr);

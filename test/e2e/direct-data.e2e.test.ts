@@ -229,6 +229,8 @@ test('over IPv6, on a path of its least MTU, frames of every size pass', async (
 test('keys change under load without a retransmission', async () => {
   const [a, b] = await nodes({ mode: 'aes' });
   expect(await ping('-c', '2', '-i', '0.2')).toBe(0);
+  // What the one that was up first sent to the other before that had any key, such as its kernel's router solicitation.
+  const { dropped_unknown_receiver: early } = (await b.tell()).counters;
   const measured = iperf();
   for (let round = 0; round < 20; round++) {
     await Promise.all([a.tell('rekey'), b.tell('rekey')]);
@@ -239,7 +241,7 @@ test('keys change under load without a retransmission', async () => {
   expect((await measured).retransmits).toBe(0);
   const end = await b.tell();
   expect(losses(end)).toEqual({});
-  expect(end.counters.dropped_unknown_receiver).toBe(0);
+  expect(end.counters.dropped_unknown_receiver).toBe(early);
   expect(end.stats.sentSinceRekey).toBeLessThan(end.stats.txDatagrams);
 });
 
