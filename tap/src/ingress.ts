@@ -47,13 +47,16 @@ import type { DirectionStart, DirectStart } from './worker-start.ts';
 const BATCH = 64;
 /**
  * Calls of the socket between two looks at the downlink and, where one worker has both directions, at TAP: there the kernel's acknowledgements wait,
- * and the other end sends no more than its TCP has room for. With 16 (2 MB of a stream) that end stood still now and then. Measured with 1, 2, 4, 6, 8,
- * 16 and 32 (2 processors, one plain TCP stream): 4 is best in a quick hour of the machine, by 7 to 12 % over 16, and no worse in a slow one.
+ * and the other end sends no more than its TCP has room for. Where a turn took 2 MB of a stream, that end stood still now and then.
  */
-const RECEIVES = 4;
+const RECEIVES = 2;
 
-/** With UDP_GRO one slot takes what the kernel coalesced, up to 64 KiB; two of them share one call. */
-const GRO_SLOTS = 2;
+/**
+ * With UDP_GRO one slot takes what the kernel coalesced, up to 64 KiB; these share one call. An application that reads a stream as fast as it comes
+ * falls asleep behind what each call brought, and to wake it costs as much as a super-frame: with 2, each other super-frame did. ARCHITECTURE.md has the
+ * figures of 1 to 16.
+ */
+const GRO_SLOTS = 6;
 const GRO_SLOT_BYTES = 65_536;
 /** Without it a slot takes one datagram, of a jumbo frame at most, and many share one call. */
 const PLAIN_SLOTS = 32;
