@@ -53,8 +53,8 @@ const RECEIVES = 2;
 
 /**
  * With UDP_GRO one slot takes what the kernel coalesced, up to 64 KiB; these share one call. An application that reads a stream as fast as it comes
- * falls asleep behind what each call brought, and to wake it costs as much as a super-frame: with 2, each other super-frame did. ARCHITECTURE.md has the
- * figures of 1 to 16.
+ * falls asleep behind what a call brought, and waking it through another processor is dear: with 2 slots it was woken for each fifth super-frame, with 6
+ * for each eighth. ARCHITECTURE.md has the figures of 1 to 16.
  */
 const GRO_SLOTS = 6;
 const GRO_SLOT_BYTES = 65_536;
