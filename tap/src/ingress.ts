@@ -46,6 +46,11 @@ import type { DirectionStart, DirectStart } from './worker-start.ts';
 /** Records between two looks at the clock and the stop word, and between two returns of ring space to the main thread. */
 const BATCH = 64;
 /**
+ * Batches after which a worker that catches up with the main thread goes on with the socket, however fast that thread writes: as many records as commands
+ * may wait for room in the ring, so that what was asked for before is done by then.
+ */
+const CATCH_UP_BATCHES = 64;
+/**
  * Calls of the socket between two looks at the downlink and, where one worker has both directions, at TAP: there the kernel's acknowledgements wait,
  * and the other end sends no more than its TCP has room for. Where a turn took 2 MB of a stream, that end stood still now and then.
  */
@@ -195,13 +200,16 @@ export class Ingress {
       new DirectStats(start.stats),
       this.#counters,
       this.#clock(),
-      () => {
-        if (!this.#downlink.peek()) return false;
-        gluer.flush();
-        while (this.#drainRing());
-        return true;
-      },
+      () => this.#catchUp(gluer),
     );
+  }
+
+  /** Does what the main thread asks for, behind the frames that `gluer` holds; false when there was nothing. */
+  #catchUp(gluer: Gluer): boolean {
+    if (!this.#downlink.peek()) return false;
+    gluer.flush();
+    for (let batch = 0; batch < CATCH_UP_BATCHES && this.#drainRing(); batch++);
+    return true;
   }
 
   /** Writes the frame that a gluer made, unless its sender may not have sent it. */

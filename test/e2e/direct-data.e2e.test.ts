@@ -234,9 +234,10 @@ test('keys change under load without a retransmission', async () => {
   const measured = iperf();
   for (let round = 0; round < 20; round++) {
     await Promise.all([a.tell('rekey'), b.tell('rekey')]);
-    // The commands to install the receivers are in the workers' rings, but the other end's datagrams could still be faster.
-    await ping('-c', '1');
+    // At once: the commands to add the receivers may still be in the workers' rings.
     await Promise.all([a.tell('switch'), b.tell('switch')]);
+    // So that the keys change while the stream flows, and not all before it.
+    await ping('-c', '1');
   }
   expect((await measured).retransmits).toBe(0);
   const end = await b.tell();
