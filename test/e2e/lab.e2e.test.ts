@@ -151,6 +151,7 @@ describe('the private ejabberd', () => {
     await hub.register('bob', 'secret');
     await expect(hub.register('alice', 'again')).rejects.toThrow('already registered');
     await hub.createGroup('net1');
+    await hub.createGroup('net2');
     await hub.addToGroup('alice', 'net1');
     await hub.addToGroup('bob', 'net1');
     expect(await hub.groupMembers('net1')).toEqual(['alice@vpn.test', 'bob@vpn.test']);
@@ -171,13 +172,18 @@ describe('the private ejabberd', () => {
     expect(await serves()).toBe(false);
     await hub.start();
     expect(await serves()).toBe(true);
+    const late = ['carol', 'dave', 'erin'];
+    for (const user of late) await hub.register(user, 'secret');
+    await hub.addToGroup('alice', 'net2');
     await hub.kill9();
     expect(await serves()).toBe(false);
     await hub.start();
     await hub.restart();
     expect(await serves()).toBe(true);
     expect(await hub.groupMembers('net1')).toEqual(['alice@vpn.test']);
-    await expect(hub.register('alice', 'again')).rejects.toThrow('already registered');
+    expect(await hub.groupMembers('net2')).toEqual(['alice@vpn.test']);
+    for (const user of ['alice', ...late])
+      await expect(hub.register(user, 'again')).rejects.toThrow('already registered');
   });
 
   test('answers STUN with the address that it saw', async () => {
