@@ -174,6 +174,9 @@ test('the whole hub away: links go on, and lost ones wait for it', async () => {
   process.kill(await processOf(nodeOf('alice').host, 'tincan'), 'SIGKILL');
   await nodeOf('bob').waitUntil('without alice', (status) => linkTo(status, 'alice')?.state !== 'online');
   await hub.start();
+  // Half a minute may pass between two tries to sign in: the tests before this one gave some nodes several losses in a row.
+  for (const user of ['alice', 'bob', 'carol'])
+    await nodeOf(user).waitUntil('at the hub', ({ hub: { state } }) => state === 'online', 90_000);
   await linked('alice', 'bob');
   expect(await reaches('alice', 'bob')).toBe(true);
 });

@@ -254,7 +254,6 @@ test('get_state names the peer with what was measured, and trim_link ends the li
 
 test('a frame for a member without a link waits: link_wanted tells the controller, and the first ping gets through', async () => {
   const states = { a: await localState(a), b: await localState(b) };
-  attempt++;
   expect(await a.call('set_network_mode', { layer: 2, on_demand: true })).toMatchObject({ type: 'ok' });
   expect(await a.call('set_member', { uid: states.b._uid, ip4: '172.31.0.2' })).toMatchObject({ type: 'ok' });
   const pinging = ping(a.host, '172.31.0.2', { count: 1, intervalMs: 100, patienceMs: 9_000 });
@@ -278,7 +277,6 @@ test('with translation two nodes of one address see each other at addresses of t
     });
   }
   const states = { a: await localState(a), b: await localState(b) };
-  attempt++;
   const views = { remote_ip4: '172.31.9.100', local_ip4: '172.31.9.100' };
   await joinByHand(states.a, states.b, {
     a: { ...views, mapped_ip4: '172.31.9.101' },
@@ -289,12 +287,21 @@ test('with translation two nodes of one address see each other at addresses of t
   expect((await ping(b.host, '172.31.9.150', patience)).received).toBeGreaterThan(0);
 });
 
-/** Links the two in one step each: the candidates of both are gathered first. */
-async function joinByHand(
+/** Links the two; libdatachannel#1612, as above, may cost an attempt. */
+async function joinByHand(...how: Parameters<typeof tryByHand>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    attempt++;
+    if ((await tryByHand(...how)).every((outcome) => outcome === 'online')) return;
+    expect(tries).toBeLessThan(3);
+  }
+}
+
+/** One attempt in one step each: the candidates of both are gathered first. Returns what both say of it. */
+async function tryByHand(
   stateA: LocalState,
   stateB: LocalState,
   translation?: { a: object; b: object },
-): Promise<void> {
+): Promise<string[]> {
   const sides = [
     { end: a, peer: stateB._uid, more: translation === undefined ? {} : { translation: translation.a } },
     { end: b, peer: stateA._uid, more: translation === undefined ? {} : { translation: translation.b } },
@@ -307,13 +314,13 @@ async function joinByHand(
       return (await end.until(isMine)).data;
     }),
   );
-  await Promise.all(
+  return await Promise.all(
     sides.map(async ({ end, peer, more }, index) => {
       const [fpr = '', ...cas] = (offers[1 - index] ?? '').split(' ');
       await end.call('create_link', { uid: peer, fpr, cas: cas.join(' '), attempt, ...more });
-      const isOnline = (reply: ApiReply) =>
-        reply.type === 'con_stat' && reply.attempt === attempt && reply.data === 'online';
-      await end.until(isOnline);
+      const isOutcome = (reply: ApiReply): reply is ConStat =>
+        reply.type === 'con_stat' && reply.attempt === attempt;
+      return (await end.until(isOutcome)).data;
     }),
   );
 }

@@ -89,4 +89,5 @@ test('whatever a peer sends on the frames channel and says about credit, nothing
     }),
     { numRuns: 2_000 },
   );
-});
+  // 11 s on an idle machine.
+}, 120_000);

@@ -73,7 +73,6 @@ export class Wire {
     await batch(switchNamespace, [
       `link set dev ${start.portName} name ${port} txqueuelen ${TX_QUEUE_FRAMES}`,
       `link set dev ${port} addrgenmode none`,
-      `link set dev ${port} master switch`,
       `link set dev ${port} up`,
     ]);
     await batch(host.namespace, [
@@ -82,6 +81,8 @@ export class Wire {
       `address add ${host.ip6}/${PREFIX6} dev ${HOST_INTERFACE} nodad`,
       `link set dev ${HOST_INTERFACE} up`,
     ]);
+    // Last: what the switch floods to a port whose host is still down, the host's end refuses and the wire counts.
+    await run('ip', ['-n', switchNamespace, 'link', 'set', 'dev', port, 'master', 'switch']);
     return wire;
   }
 

@@ -4,9 +4,9 @@ import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { FIRST_PORT, OTHER_PORT, TCP_PORTS } from './probe-ports.mjs';
 
-/** Nothing is lost on purpose here, so one repetition is for the first packet that waits for a neighbour's address. */
-const TRIES = 2;
-const PATIENCE_MS = 300;
+/** Nothing is lost on purpose here: the repetitions are for the first packet that waits for a neighbour's address, and for a busy machine. */
+const TRIES = 3;
+const PATIENCE_MS = 500;
 /** More and less than a path of 1280 bytes carries. */
 const LARGE_BYTES = 1400;
 const SMALL_BYTES = 1200;

@@ -22,10 +22,10 @@ export const ONLINE_WITHIN_MS: Partial<Record<NodeStepKind, number>> = {
 /** A controller that was killed is signed in again: started at once, on a busy machine within seconds. */
 export const CONTROLLER_BACK_MS = 20_000;
 /**
- * After an outage of the hub all controllers are signed in again: their tries come at most 8 s apart after one of 18 s, sign-in at a hub
- * that just started and has ten at the door takes seconds. An attempt that was cut off may take its 15 s first.
+ * After an outage of the hub all controllers are signed in again. Their tries come at most 30 s apart: who lost several sessions in a row,
+ * none of them 30 s old, waits for that long (the controller's reconnect-policy.ts). An attempt that was cut off may take its 15 s besides.
  */
-export const HUB_BACK_MS = 35_000;
+export const HUB_BACK_MS = 45_000;
 /** A removed member's links end with the roster push; the demand for an undisturbed pair is a second or so. */
 export const REVOKED_MS = 5_000;
 /**

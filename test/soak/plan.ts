@@ -8,7 +8,7 @@ export const PEACE_MS = 60_000;
  * So long into the peace, when the bounds of all blows have run out (the longest is 45 s), one is removed or admitted with nothing else
  * going on. What must hold then is sharpest; and however the dice fall, no plan is without pairs that must be apart.
  */
-export const CALM_MS = 46_000;
+export const CALM_MS = 50_000;
 
 /** Pause between two blows: several at once, but a machine of two cores is not busy with starting processes alone. */
 const GAP_MS = [1_500, 5_000] as const;

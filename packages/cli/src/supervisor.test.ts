@@ -43,10 +43,10 @@ new (require('node:net').Socket)({ fd: Number(process.env.KITH_PARENT_FD) }).wri
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 });
 `;
-/** The same as the good one, and says when there is news. */
+/** The same as the good one, and says when there is news: two that came together are two. */
 const ATTENTIVE = GOOD.replace(
   '.resume()',
-  ".on('data', () => console.log(JSON.stringify({ level: 30, msg: 'news' })))",
+  ".on('data', (dots) => { for (const _ of dots) console.log(JSON.stringify({ level: 30, msg: 'news' })); })",
 );
 const DYING = `
 console.log(JSON.stringify({ level: 50, msg: 'no /dev/net/tun' }));
