@@ -13,6 +13,7 @@ import {
 } from './chunk.ts';
 import { ETHERNET_HEADER_BYTES } from './frame.ts';
 import { FrameHeaders, PROTOCOL_TCP, PROTOCOL_UDP } from './frame-headers.ts';
+import { LossyFlows } from './lossy-flows.ts';
 import {
   GSO_ECN,
   GSO_NONE,
@@ -24,14 +25,23 @@ import {
   VIRTIO_HEADER_BYTES,
   VIRTIO_NEEDS_CSUM,
 } from './virtio-header.ts';
-import { putWord16 } from './wire-bytes.ts';
+import { putWord16, word32 } from './wire-bytes.ts';
+
+/** The last four bytes of the destination address, behind the first byte of the IP header. */
+const IP4_DESTINATION_AT = 16;
+const IP6_DESTINATION_AT = 36;
+const TCP_SEQUENCE_AT = 4;
+/** Any odd number: it keeps addresses and ports from cancelling each other out. */
+const ADDRESS_FACTOR = 31;
 
 /**
  * Cuts what one read of the TAP device gave (virtio header and frame) into chunks. A TCP super-frame is cut at the chunk size, not at
- * the kernel's segment size: the receiver glues chunks before it hands them to its kernel, so only the fewest cuts count.
+ * the kernel's segment size: the receiver glues chunks before it hands them to its kernel, so only the fewest cuts count. But a chunk
+ * that is lost takes a part of two segments along, and TCP repeats both: a flow that loses is cut at the bounds of its segments.
  */
 export class Chunker {
   readonly #headers = new FrameHeaders();
+  readonly #flows = new LossyFlows();
   readonly #virtio = newVirtioHeader();
   #data: Uint8Array = new Uint8Array(0);
   #frameAt = 0;
@@ -39,6 +49,8 @@ export class Chunker {
   #kind = CHUNK_WHOLE;
   #flags = 0;
   #gso = 0;
+  /** Whether a chunk is to hold whole segments, where one fits. */
+  #isAligned = false;
   /** Bytes that every chunk repeats. */
   #headerBytes = 0;
   #payloadBytes = 0;
@@ -106,6 +118,8 @@ export class Chunker {
     if ((this.#virtio.flags & VIRTIO_NEEDS_CSUM) === 0) return true;
     if (this.#isChecksumDerivable()) {
       this.#flags = CHUNK_NEEDS_CSUM;
+      // What TCP repeats comes alone as a rule.
+      if (this.#headers.protocol === PROTOCOL_TCP) this.#isLossyFlow();
       return true;
     }
     return this.#finishChecksum();
@@ -125,14 +139,28 @@ export class Chunker {
     this.#headerBytes = headers.payloadAt;
     this.#payloadBytes = this.#frameBytes - headers.payloadAt;
     this.#id = (this.#id + 1) & 0xffff;
+    // A UDP segment is a datagram of the application's, of which a part is worth nothing.
+    this.#isAligned = isUdp || this.#isLossyFlow();
     return true;
   }
 
-  /** UDP is cut at segment boundaries where one fits, so that a lost chunk costs whole datagrams only. */
+  /** Takes the TCP frame, whose headers were parsed, into account; whether its flow has lost something of late. */
+  #isLossyFlow(): boolean {
+    const headers = this.#headers;
+    const bytes = this.#frameBytes - headers.payloadAt;
+    // A bare acknowledgement repeats nothing.
+    if (bytes === 0) return false;
+    const transportAt = this.#frameAt + headers.transportAt;
+    const addressAt =
+      this.#frameAt + headers.networkAt + (headers.isIp6 ? IP6_DESTINATION_AT : IP4_DESTINATION_AT);
+    const key = Math.imul(word32(this.#data, addressAt), ADDRESS_FACTOR) ^ word32(this.#data, transportAt);
+    return this.#flows.note(key, word32(this.#data, transportAt + TCP_SEQUENCE_AT), bytes);
+  }
+
   #pieceBytes(room: number): number {
     const left = this.#payloadBytes - this.#done;
     if (left <= room) return left;
-    return this.#kind === CHUNK_UDP && this.#gso <= room ? room - (room % this.#gso) : room;
+    return this.#isAligned && this.#gso <= room ? room - (room % this.#gso) : room;
   }
 
   /** A frame that does not fit becomes fragments. */

@@ -188,6 +188,36 @@ test('under loss, reordering and duplication every TCP byte that comes out stand
   );
 });
 
+test('of a TCP flow that repeated something a lost chunk costs whole segments only, of the others it costs the fewest chunks', () => {
+  fc.assert(
+    fc.property(fields, chunkSize, fc.boolean(), (frame, size, repeatsAlone) => {
+      const chunker = new Chunker();
+      const payload = stream(20_000);
+      const first = { ...frame, payload, sequence: 1_000 };
+      const next = { ...first, sequence: 21_000 };
+      const room = size - 8 - (superFrame(first).length - VIRTIO_HEADER_BYTES - payload.length);
+      expect(chunksOf(superFrame(first), size, chunker).length).toBe(Math.ceil(payload.length / room));
+      expect(chunksOf(superFrame(next), size, chunker).length).toBe(Math.ceil(payload.length / room));
+      // Alone or within a super-frame.
+      const again = repeatsAlone ? payload.subarray(0, frame.gso) : payload;
+      chunksOf(superFrame({ ...first, payload: again }), size, chunker);
+      const later = superFrame({ ...first, sequence: 41_000 });
+      const chunks = chunksOf(later, size, chunker);
+      for (let lost = 0; room >= frame.gso && lost < chunks.length; lost++) {
+        const receiver = new Receiver(chunks.length);
+        receiver.take(chunks.filter((_, index) => index !== lost));
+        const sent = segmentsOf(later).map(({ payload }) => payload.join());
+        for (const { payload } of receiver.segments) expect(sent).toContain(payload.join());
+      }
+      // The same ports, but of another machine.
+      const elsewhere = superFrame({ ...first, sequence: 61_000, isIp6: frame.isIp6 !== true });
+      const elsewhereRoom = size - 8 - (elsewhere.length - VIRTIO_HEADER_BYTES - payload.length);
+      expect(chunksOf(elsewhere, size, chunker).length).toBe(Math.ceil(payload.length / elsewhereRoom));
+    }),
+    { numRuns: 40 },
+  );
+});
+
 test('a lost chunk costs itself alone, FIN and PSH come with the last byte only, CWR with the first only', () => {
   const original = superFrame({ gso: 1000, payload: stream(10_000), tcpFlags: 0x99, sequence: 0xffff_f000 });
   const chunks = chunksOf(original, 2_000);
