@@ -12,7 +12,7 @@ import {
   writeChunkHeader,
 } from './chunk.ts';
 import { ETHERNET_HEADER_BYTES } from './frame.ts';
-import { FrameHeaders, PROTOCOL_TCP, PROTOCOL_UDP } from './frame-headers.ts';
+import { FrameHeaders, PROTOCOL_TCP, PROTOCOL_UDP, TCP_SEQUENCE_AT } from './frame-headers.ts';
 import { LossyFlows } from './lossy-flows.ts';
 import {
   GSO_ECN,
@@ -26,13 +26,6 @@ import {
   VIRTIO_NEEDS_CSUM,
 } from './virtio-header.ts';
 import { putWord16, word32 } from './wire-bytes.ts';
-
-/** The last four bytes of the destination address, behind the first byte of the IP header. */
-const IP4_DESTINATION_AT = 16;
-const IP6_DESTINATION_AT = 36;
-const TCP_SEQUENCE_AT = 4;
-/** Any odd number: it keeps addresses and ports from cancelling each other out. */
-const ADDRESS_FACTOR = 31;
 
 /**
  * Cuts what one read of the TAP device gave (virtio header and frame) into chunks. A TCP super-frame is cut at the chunk size, not at
@@ -119,7 +112,7 @@ export class Chunker {
     if (this.#isChecksumDerivable()) {
       this.#flags = CHUNK_NEEDS_CSUM;
       // What TCP repeats comes alone as a rule.
-      if (this.#headers.protocol === PROTOCOL_TCP) this.#isLossyFlow();
+      if (this.#headers.protocol === PROTOCOL_TCP) this.#noteFlow();
       return true;
     }
     return this.#finishChecksum();
@@ -140,21 +133,18 @@ export class Chunker {
     this.#payloadBytes = this.#frameBytes - headers.payloadAt;
     this.#id = (this.#id + 1) & 0xffff;
     // A UDP segment is a datagram of the application's, of which a part is worth nothing.
-    this.#isAligned = isUdp || this.#isLossyFlow();
+    this.#isAligned = isUdp || this.#noteFlow();
     return true;
   }
 
-  /** Takes the TCP frame, whose headers were parsed, into account; whether its flow has lost something of late. */
-  #isLossyFlow(): boolean {
+  /** Notes what the TCP frame, whose headers were parsed, sends; true when its flow has lost something of late. */
+  #noteFlow(): boolean {
     const headers = this.#headers;
     const bytes = this.#frameBytes - headers.payloadAt;
     // A bare acknowledgement repeats nothing.
     if (bytes === 0) return false;
-    const transportAt = this.#frameAt + headers.transportAt;
-    const addressAt =
-      this.#frameAt + headers.networkAt + (headers.isIp6 ? IP6_DESTINATION_AT : IP4_DESTINATION_AT);
-    const key = Math.imul(word32(this.#data, addressAt), ADDRESS_FACTOR) ^ word32(this.#data, transportAt);
-    return this.#flows.note(key, word32(this.#data, transportAt + TCP_SEQUENCE_AT), bytes);
+    const sequence = word32(this.#data, this.#frameAt + headers.transportAt + TCP_SEQUENCE_AT);
+    return this.#flows.note(headers.flowKey(this.#data, this.#frameAt), sequence, bytes);
   }
 
   #pieceBytes(room: number): number {

@@ -1,9 +1,11 @@
 import { foldSum, sumWords } from './checksum.ts';
 import { ETHERNET_HEADER_BYTES, VLAN_TAG_BYTES } from './frame.ts';
-import { word16 } from './wire-bytes.ts';
+import { word16, word32 } from './wire-bytes.ts';
 
 export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;
+/** In the TCP header (RFC 9293 §3.1). */
+export const TCP_SEQUENCE_AT = 4;
 
 // EtherTypes (IEEE 802 numbers, linux/if_ether.h)
 const ETH_P_IP = 0x0800;
@@ -24,6 +26,11 @@ const FRAGMENT_BITS = 0x3fff;
 /** TCP and UDP keep their checksums here in their headers. */
 const TCP_CHECKSUM_AT = 16;
 const UDP_CHECKSUM_AT = 6;
+/** The last four bytes of the destination address in the IP headers. */
+const IP4_DESTINATION_AT = 16;
+const IP6_DESTINATION_AT = 36;
+/** Any odd number: it keeps addresses and ports from cancelling each other out. */
+const ADDRESS_FACTOR = 31;
 
 /**
  * Headers repeat in every chunk, so that long ones would leave no room. Ethernet, a VLAN tag, IPv4 and TCP with all their options
@@ -71,6 +78,12 @@ export class FrameHeaders {
   pseudoSum(data: Uint8Array, offset: number, transportBytes: number): number {
     const addressesAt = offset + this.networkAt + (this.isIp6 ? 8 : 12);
     return foldSum(sumWords(data, addressesAt, this.isIp6 ? 32 : 8) + this.protocol + transportBytes);
+  }
+
+  /** Tells the flow from others of this machine, as a rule: 32 bits of its ports and of where it goes. */
+  flowKey(data: Uint8Array, offset: number): number {
+    const destinationAt = offset + this.networkAt + (this.isIp6 ? IP6_DESTINATION_AT : IP4_DESTINATION_AT);
+    return Math.imul(word32(data, destinationAt), ADDRESS_FACTOR) ^ word32(data, offset + this.transportAt);
   }
 
   #parseIp4(data: Uint8Array, offset: number, end: number): boolean {

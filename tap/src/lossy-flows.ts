@@ -9,8 +9,8 @@ const SPREAD = 0x9e3779b1 | 0;
 
 /**
  * Which TCP flows repeated something not long ago, by the sequence numbers of what they send: TCP itself is the one that knows of losses
- * first. A hint only: a flow that seems to repeat (a probe of a full window, a new connection between old ports) is told wrongly for a
- * while, and so is one whose place another took.
+ * first. A hint only: a flow that seems to repeat (a probe of a full window, a new connection between old ports, a frame that is flooded to
+ * several links) is told wrongly for a while, and so is one whose place another took. What a wrong answer costs is a few chunks more.
  */
 export class LossyFlows {
   readonly #keys = new Int32Array(PLACES);

@@ -1,6 +1,6 @@
 import { checksum } from './checksum.ts';
 import { CHUNK_TCP, CHUNK_UDP, MAX_OFFSET } from './chunk.ts';
-import { FrameHeaders, PROTOCOL_TCP, PROTOCOL_UDP } from './frame-headers.ts';
+import { FrameHeaders, PROTOCOL_TCP, PROTOCOL_UDP, TCP_SEQUENCE_AT } from './frame-headers.ts';
 import {
   GSO_ECN,
   GSO_NONE,
@@ -76,7 +76,7 @@ export class SuperFrameHeaders {
     if (kind === CHUNK_TCP) {
       this.#tcpFlags = data[frameAt + headers.transportAt + 13] ?? 0;
       if ((this.#tcpFlags & NEVER_SEGMENTED) !== 0) return false;
-      this.#sequence = word32(data, frameAt + headers.transportAt + 4);
+      this.#sequence = word32(data, frameAt + headers.transportAt + TCP_SEQUENCE_AT);
     }
     this.#ip4Id = word16(data, frameAt + headers.networkAt + 4);
     this.#kind = kind;
@@ -113,7 +113,7 @@ export class SuperFrameHeaders {
   }
 
   #rewriteTcp(data: Uint8Array, transport: number, offset: number, isLast: boolean): void {
-    putWord32(data, transport + 4, this.#sequence + offset);
+    putWord32(data, transport + TCP_SEQUENCE_AT, this.#sequence + offset);
     let flags = this.#tcpFlags;
     // FIN and PSH belong to the last byte; CWR to the first segment (RFC 3168 §6.1.2: one per window).
     if (!isLast) flags &= ~(TCP_FIN | TCP_PSH);

@@ -231,8 +231,7 @@ export class Ejabberd {
 
   /** The same for one that answers with a result code, of which only 0 is success. */
   async #changeForZero(command: string, args: Record<string, string>): Promise<void> {
-    const answer = await this.#change(command, args);
-    if (answer !== 0) throw refused(command, answer);
+    demandZero(command, await this.#change(command, args));
   }
 
   /** Bare JID of a user. */
@@ -296,8 +295,8 @@ export class Ejabberd {
 
   /** Lets the hub believe that an open session of a user has sent a stanza. */
   async sendAs(user: string, resource: string, stanza: string): Promise<void> {
-    const answer = await this.#call('send_stanza_c2s', { user, host: this.domain, resource, stanza });
-    if (answer !== 0) throw refused('send_stanza_c2s', answer);
+    const command = 'send_stanza_c2s';
+    demandZero(command, await this.#call(command, { user, host: this.domain, resource, stanza }));
   }
 
   /** Full JIDs of the sessions that are open. */
@@ -309,6 +308,10 @@ export class Ejabberd {
 function strings(answer: unknown): string[] {
   if (Array.isArray(answer) && answer.every((item) => typeof item === 'string')) return answer;
   throw refused('a list of names was asked for', answer);
+}
+
+function demandZero(command: string, answer: unknown): void {
+  if (answer !== 0) throw refused(command, answer);
 }
 
 function refused(what: string, answer: unknown): SystemError {
